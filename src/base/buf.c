@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define FIRST_CAP 256
+
+void buf_init(struct buf *b, size_t max)
+{
+    *b = (struct buf){.max = max};
+}
+
+void buf_free(struct buf *b)
+{
+    free(b->p);
+    *b = (struct buf){.max = b->max};
+}
+
+void buf_clear(struct buf *b)
+{
+    b->n = 0;
+    b->failed = false;
+}
+
+char *buf_room(struct buf *b, size_t n)
+{
+    if (b->failed)
+        return NULL;
+    if (b->cap - b->n >= n && b->p != NULL)
+        return b->p + b->n;
+    if (n > b->max || b->n > b->max - n)
+        goto fail;
+    size_t cap = b->cap != 0 ? b->cap : FIRST_CAP;
+    while (cap - b->n < n)
+        cap = cap > b->max / 2 ? b->max : cap * 2;
+    if (cap < b->n + n)
+        cap = b->n + n;
+    char *p = realloc(b->p, cap);
+    if (p == NULL)
+        goto fail;
+    b->p = p;
+    b->cap = cap;
+    return b->p + b->n;
+fail:
+    b->failed = true;
+    return NULL;
+}
+
+void buf_grow(struct buf *b, size_t n)
+{
+    BUG_IF(n > b->cap - b->n);
+    b->n += n;
+}
+
+void buf_add(struct buf *b, const void *p, size_t n)
+{
+    if (n == 0)
+        return;
+    char *to = buf_room(b, n);
+    if (to != NULL) {
+        memcpy(to, p, n);
+        b->n += n;
+    }
+}
+
+void buf_str(struct buf *b, struct str s)
+{
+    buf_add(b, s.p, s.n);
+}
+
+void buf_char(struct buf *b, char c)
+{
+    buf_add(b, &c, 1);
+}
+
+void buf_u64(struct buf *b, uint64_t v)
+{
+    char text[20];
+    size_t at = sizeof text;
+    do {
+        text[--at] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v != 0);
+    buf_add(b, text + at, sizeof text - at);
+}
+
+void buf_printf(struct buf *b, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    BUG_IF(n < 0);
+    char *to = buf_room(b, (size_t)n + 1);
+    if (to == NULL)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(to, (size_t)n + 1, fmt, ap);
+    va_end(ap);
+    b->n += (size_t)n;
+}
+
+void buf_consume(struct buf *b, size_t n)
+{
+    BUG_IF(n > b->n);
+    b->n -= n;
+    if (b->n != 0)
+        memmove(b->p, b->p + n, b->n);
+}
+
+void buf_cut(struct buf *b, size_t n)
+{
+    BUG_IF(n > b->n);
+    b->n = n;
+    b->failed = false;
+}
+
+enum err buf_err(const struct buf *b)
+{
+    return b->failed ? ERR_NOMEM : ERR_OK;
+}
