@@ -34,6 +34,8 @@ char *buf_room(struct buf *b, size_t n)
     if (n > b->max || b->n > b->max - n)
         goto fail;
     size_t cap = b->cap != 0 ? b->cap : FIRST_CAP;
+    if (cap > b->max)
+        cap = b->max;
     while (cap - b->n < n)
         cap = cap > b->max / 2 ? b->max : cap * 2;
     if (cap < b->n + n)

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The ximssd authors
+#
+# For people: make run | check | all | lint | san | fuzz | bench | install | conf | clean
+#   run      installs what is missing, builds, starts a demonstration server
+#   check    installs what is missing, builds, runs every test; last line: N passed, N failed
+#   san      the same tests, built with the address and undefined-behaviour sanitizers
+#   fuzz     every fuzz target for FUZZ_SECONDS (clang)
+#   install  to PREFIX, with DESTDIR
+#   conf     writes the committed sample file and manual page anew from src/conf/settings.tbl
+# For work on one room, without installing anything: make programs | test-programs | tests | unit-ROOM
+# CC=gcc or clang; everything made goes to BUILD.
+
+BUILD   ?= build
+CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
+PREFIX  ?= /usr
+DESTDIR ?=
+VERSION := 0.1.0
+FUZZ_SECONDS ?= 60
+
+WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+        -Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough -Werror
+HARD := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection=full
+OPT  ?= -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+SAN  ?=
+PKGS := libxml-2.0 libbsd libuv openssl sqlite3 libgsasl libcrypt gmime-3.0 libunistring libzstd
+# libunistring has no .pc file
+PKG_CFLAGS := $(shell pkg-config --cflags $(filter-out libunistring,$(PKGS)) 2>/dev/null | sed 's/-I\([^ ]*\)/-isystem \1/g')
+CPPFLAGS += -Isrc -I. -I$(BUILD) -D_GNU_SOURCE -DXIMSSD_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
+CFLAGS   += -std=c17 -g $(OPT) $(WARN) $(HARD) $(SAN)
+LDFLAGS  += -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SAN)
+
+# Lowest floor first; archives are linked in the reverse order.
+ROOMS   := base shm codec conf net db store auth ximss doors proc
+srcdir   = $(if $(filter shm,$1),shm,src/$1)
+room_src = $(wildcard $(call srcdir,$1)/*.c) $(if $(filter ximss,$1),$(wildcard src/ximss/ops/*.c))
+room_obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(call room_src,$1))
+LIBS    := $(foreach r,$(ROOMS),$(if $(call room_src,$r),$(BUILD)/lib/lib$r.a))
+rev      = $(if $1,$(call rev,$(wordlist 2,$(words $1),$1)) $(firstword $1))
+LINK     = $(call rev,$(LIBS))
+
+L_base := -lbsd
+L_xml  := $(shell pkg-config --libs libxml-2.0 2>/dev/null)
+LDLIBS := $(L_xml) $(shell pkg-config --libs libuv openssl sqlite3 libgsasl libcrypt gmime-3.0 libzstd 2>/dev/null) -lunistring $(L_base)
+L_tool := $(L_xml) $(shell pkg-config --libs gmime-3.0 openssl ncursesw 2>/dev/null) -lm $(L_base)
+
+all: packages-build
+	@$(MAKE) --no-print-directory programs
+
+packages-%:
+	@.ci/install $*
+
+# --- objects and archives
+
+# What objects are made with; they are made anew when it changes.
+FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || echo '$(subst ','\'',$(FLAGS))' > $@
+
+.SECONDEXPANSION:
+define room_rule
+$(BUILD)/lib/lib$1.list: FORCE
+	@mkdir -p $$(@D)
+	@echo $(call room_obj,$1) | cmp -s - $$@ || echo $(call room_obj,$1) > $$@
+$(BUILD)/lib/lib$1.a: $(call room_obj,$1) $(BUILD)/lib/lib$1.list
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	@ar rcs $$@ $$(filter %.o,$$^)
+endef
+$(foreach r,$(ROOMS),$(eval $(call room_rule,$r)))
+
+GEN := $(BUILD)/gen/optag_rows.h $(BUILD)/gen/optag_sorted.h
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(GEN)
+	@mkdir -p $(@D)
+	@echo "  CC  $<"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The part of ops.tbl that codec may know: element, monitor text, flags. optag_sorted.h, made with it: the names in
+# lower case and in byte order, for the look-up.
+$(GEN) &: src/ximss/ops.tbl
+	@mkdir -p $(@D)
+	@sed -n 's/^OP(\([A-Z0-9_]*\), "\([^"]*\)".*/OP_SORTED(\1, "\L\2")/p' $< | \
+	    LC_ALL=C sort -t '"' -k 2,2 > $(@D)/optag_sorted.h
+	@grep '^OP(' $< > $(@D)/optag_rows.h
+
+# --- programs: build/ximssd, and build/NAME from tools/NAME.c or tools/NAME/*.c
+
+tool_src = $(wildcard tools/$1.c tools/$1/*.c)
+tool_obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(call tool_src,$1))
+TOOLS    := $(sort $(patsubst tools/%.c,%,$(wildcard tools/*.c)) $(patsubst tools/%/,%,$(dir $(wildcard tools/*/*.c))))
+TOOL_LIBS = $(call rev,$(filter %/libbase.a %/libshm.a %/libcodec.a %/libconf.a,$(LIBS)))
+DAEMON   := $(if $(wildcard src/main.c),ximssd)
+PROGRAMS := $(addprefix $(BUILD)/,$(DAEMON) $(TOOLS))
+# The test build differs in the one file that knows the clock (design 9.8): tests/lint holds it to that.
+TEST_PROGRAMS := $(addprefix $(BUILD)/test/,$(DAEMON) $(TOOLS))
+TEST_CLOCK    := $(BUILD)/test/obj/src/base/clock.o
+
+programs: $(PROGRAMS)
+test-programs: $(TEST_PROGRAMS)
+
+$(TEST_CLOCK): src/base/clock.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  CC  $< (test clock)"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -DTEST_CLOCK -MMD -MP -c -o $@ $<
+
+link = echo "  LD  $@"; mkdir -p $(@D); $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^)
+$(BUILD)/ximssd: $(BUILD)/obj/src/main.o $(LIBS)
+	@$(link) $(LINK) $(LDLIBS)
+$(BUILD)/test/ximssd: $(BUILD)/obj/src/main.o $(TEST_CLOCK) $(LIBS)
+	@$(link) $(LINK) $(LDLIBS)
+define tool_rule
+$(BUILD)/$1: $(call tool_obj,$1) $(TOOL_LIBS)
+	@$$(link) $(TOOL_LIBS) $(L_tool)
+$(BUILD)/test/$1: $(call tool_obj,$1) $(TEST_CLOCK) $(TOOL_LIBS)
+	@$$(link) $(TOOL_LIBS) $(L_tool)
+endef
+$(foreach t,$(TOOLS),$(eval $(call tool_rule,$t)))
+
+# --- unit tests: tests/unit/ROOM/test_x.c, linked with the archives of ROOM and below and with the other files of
+# its folder
+
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*/test_*.c))
+upto  = $(if $1,$(if $(filter $2,$(firstword $1)),$2,$(firstword $1) $(call upto,$(wordlist 2,$(words $1),$1),$2)))
+libs_upto = $(filter $(patsubst %,$(BUILD)/lib/lib%.a,$(call upto,$(ROOMS),$1)),$(LIBS))
+unit_room = $(firstword $(subst /, ,$1))
+unit_help = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/unit/$1/test_%,$(wildcard tests/unit/$1/*.c)))
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $$(call unit_help,$$(call unit_room,$$*)) $$(call libs_upto,$$(call unit_room,$$*))
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(call rev,$(filter %.a,$^)) $(LDLIBS) -lcmocka -lm
+unit: $(UNIT)
+	@for t in $(UNIT); do $$t || exit 1; done
+# make unit-codec: the tests of one room
+unit-%: $$(filter $(BUILD)/unit/$$*/$$(percent),$$(UNIT))
+	@for t in $(filter $(BUILD)/unit/$*/%,$(UNIT)); do $$t || exit 1; done
+percent := %
+
+# --- fuzz targets: tests/fuzz/fuzz_x.c, linked with the archives up to the highest room that it includes.
+# build/replay/fuzz_x runs it over files; build/fuzz/fuzz_x is the libFuzzer program.
+
+FUZZ      := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAY    := $(addprefix $(BUILD)/replay/,$(FUZZ))
+fuzz_uses  = $(shell sed -n 's,^\#include "\([a-z]*\)/.*,\1,p' tests/fuzz/$1.c)
+fuzz_room  = $(lastword base $(filter $(call fuzz_uses,$1),$(ROOMS)))
+$(BUILD)/replay/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $$(call libs_upto,$$(call fuzz_room,$$*))
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(call rev,$(filter %.a,$^)) $(LDLIBS) -lm
+replay: $(REPLAY)
+
+$(BUILD)/libfuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $$(call libs_upto,$$(call fuzz_room,$$*))
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(call rev,$(filter %.a,$^)) $(LDLIBS) -lm
+libfuzzer: $(addprefix $(BUILD)/libfuzzer/,$(FUZZ))
+
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+fuzz: packages-build packages-check
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang-14 OPT=-O1 SAN="$(SANITIZE) -fsanitize=fuzzer-no-link" libfuzzer
+	@for t in $(FUZZ); do tests/fuzz/run $(BUILD)/fuzz/libfuzzer/$$t $(FUZZ_SECONDS) || exit 1; done
+
+# Prints digests as JSON for tests/mail; -t measures.
+$(BUILD)/dump-digest: $(BUILD)/obj/tests/mail/dump_digest.o $$(call libs_upto,codec)
+	@$(link) $(call rev,$(filter %.a,$^)) $(L_tool)
+
+# --- tests
+
+tests: $(UNIT) $(REPLAY) $(BUILD)/dump-digest
+
+check: packages-build packages-check
+	@tests/run --build $(BUILD)
+
+san: packages-build packages-check
+	@tests/run --build $(BUILD)/san --no-lint OPT=-O1 SAN="$(SANITIZE)"
+
+lint: packages-check
+	@tests/run --build $(BUILD) --only lint
+
+chroot-check:
+	@tests/chroot/run
+
+# --- the rest
+
+run: packages-build
+	@$(MAKE) --no-print-directory programs
+	@tools/run-demo $(BUILD)
+
+bench: packages-build packages-bench
+	@$(MAKE) --no-print-directory programs $(BUILD)/echo-bench
+	@tests/bench/run $(BUILD)
+
+# A bare echo server: the floor that figures are compared with.
+$(BUILD)/echo-bench: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/*.c))
+	@$(link)
+
+$(BUILD)/print-conf: $(BUILD)/obj/conf/print.o $(call libs_upto,conf)
+	@$(link) $(call rev,$(filter %.a,$^)) $(L_xml) $(L_base)
+conf: $(BUILD)/print-conf
+	@$< sample > conf/ximssd.conf
+	@$< man > conf/ximssd.conf.5
+
+SBIN := $(DESTDIR)$(PREFIX)/sbin
+BIN  := $(DESTDIR)$(PREFIX)/bin
+MAN  := $(DESTDIR)$(PREFIX)/share/man
+etc   = $(DESTDIR)$(if $(filter /usr,$(PREFIX)),,$(PREFIX))/etc/ximssd
+install: programs
+	install -d $(SBIN) $(BIN) $(MAN)/man1 $(MAN)/man5 $(MAN)/man8 $(etc)
+	$(if $(DAEMON),install -m 755 $(BUILD)/ximssd $(SBIN))
+	$(if $(filter ximssctl,$(TOOLS)),install -m 755 $(BUILD)/ximssctl $(SBIN))
+	$(if $(filter-out ximssctl,$(TOOLS)),install -m 755 $(addprefix $(BUILD)/,$(filter-out ximssctl,$(TOOLS))) $(BIN))
+	@for page in $(wildcard conf/*.[158] tools/*.[158] tools/*/*.[158]); do \
+	    echo "install -m 644 $$page $(MAN)/man$${page##*.}"; install -m 644 $$page $(MAN)/man$${page##*.}/; done
+	install -m 644 conf/ximssd.conf $(etc)/ximssd.conf.sample
+	test -e $(etc)/ximssd.conf || install -m 644 conf/ximssd.conf $(etc)/ximssd.conf
+
+clean:
+	rm -rf $(BUILD)
+
+FORCE:
+.PHONY: all run check lint san install fuzz bench chroot-check clean programs test-programs tests unit replay libfuzzer conf FORCE
+.PRECIOUS: $(BUILD)/obj/%.o $(BUILD)/unit/% $(BUILD)/replay/% $(BUILD)/libfuzzer/%
+-include $(shell find $(BUILD)/obj $(BUILD)/test/obj -name '*.d' 2>/dev/null)
