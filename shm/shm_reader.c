@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#include "shm/shm_reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "shm/shm_names.h"
+#include "shm/shm_segment.h"
+
+/* How often a picture is taken anew when a process was retired meanwhile. */
+#define PICTURES 8
+#define CUT      "was cut while it was read"
+
+enum { LINE_WORDS = sizeof(struct shm_line) / 8 };
+
+struct name {
+    uint32_t id;
+    char name[SHM_TEXT_MAX(SHM_NAME_LEN)];
+    char monitor[SHM_TEXT_MAX(SHM_NAME_LEN)];
+};
+
+struct names {
+    struct name *row; /* by id */
+    uint32_t n;
+};
+
+struct element {
+    uint32_t id;
+    enum shm_kind kind;
+    char name[SHM_TEXT_MAX(sizeof(((struct shm_counter_name *)0)->name))];
+    char unit[SHM_TEXT_MAX(sizeof(((struct shm_counter_name *)0)->unit))];
+    char help[SHM_TEXT_MAX(sizeof(((struct shm_counter_name *)0)->help))];
+};
+
+struct place {
+    struct shm_line line; /* last good copy */
+    struct shm_copy copy;
+};
+
+struct shm_reader {
+    char *run_dir;
+    char why[256];
+    struct shm_file file; /* the index */
+    struct shm_index head;
+    struct shm_server server;
+    struct names ops, states;
+    struct element *element;
+    uint64_t *retired;
+    struct place *place; /* NULL: no index was read */
+    uint32_t nelements, nplaces;
+};
+
+/* Sentences may hold names from files: what is not plain becomes '?'. */
+static void __attribute__((format(printf, 2, 3)))
+because(struct shm_reader *r, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(r->why, sizeof(r->why), fmt, ap);
+    va_end(ap);
+    for (char *c = r->why; *c != 0; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+}
+
+/* Forgets all that came from an index. */
+static void forget(struct shm_reader *r)
+{
+    for (uint32_t i = 0; i < r->nplaces; i++)
+        shm_copy_close(&r->place[i].copy);
+    free(r->place);
+    free(r->ops.row);
+    free(r->states.row);
+    free(r->element);
+    free(r->retired);
+    r->place = NULL;
+    r->ops = r->states = (struct names){NULL, 0};
+    r->element = NULL;
+    r->retired = NULL;
+    r->nplaces = r->nelements = 0;
+    memset(&r->server, 0, sizeof(r->server));
+}
+
+struct shm_reader *shm_reader_new(const char *run_dir)
+{
+    struct shm_reader *r = calloc(1, sizeof(*r));
+    if (r != NULL && (r->run_dir = strdup(run_dir)) == NULL) {
+        free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void shm_reader_free(struct shm_reader **pr)
+{
+    struct shm_reader *r = *pr;
+    if (r == NULL)
+        return;
+    forget(r);
+    shm_file_close(&r->file);
+    free(r->run_dir);
+    free(r);
+    *pr = NULL;
+}
+
+/* --- what stays as it is while a server runs */
+
+/* Copies the rows of a section, each cut to `size` bytes, into fresh memory. NULL: cut file or no
+ * memory. */
+static void *section_copy(const struct shm_file *f, const struct shm_section *s, size_t size)
+{
+    size_t bytes = (size_t)s->count * s->stride;
+    char *rows = calloc(s->count + 1u, size);
+    char *raw = malloc(bytes + 1);
+    if (rows != NULL && raw != NULL && shm_file_read(f, s->offset, raw, bytes)) {
+        for (uint32_t i = 0; i < s->count; i++)
+            memcpy(rows + i * size, raw + (size_t)i * s->stride, size);
+    } else {
+        free(rows);
+        rows = NULL;
+    }
+    free(raw);
+    return rows;
+}
+
+static int name_cmp(const void *a, const void *b)
+{
+    const struct name *x = a, *y = b;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+static bool names_read(const struct shm_file *f, const struct shm_section *s, struct names *out)
+{
+    struct shm_name *raw = section_copy(f, s, sizeof(*raw));
+    out->row = raw != NULL ? calloc(s->count + 1u, sizeof(*out->row)) : NULL;
+    for (uint32_t i = 0; out->row != NULL && i < s->count; i++) {
+        out->row[i].id = raw[i].id;
+        shm_field_text(raw[i].name, sizeof(raw->name), out->row[i].name);
+        shm_field_text(raw[i].monitor, sizeof(raw->monitor), out->row[i].monitor);
+    }
+    free(raw);
+    if (out->row == NULL)
+        return false;
+    out->n = s->count;
+    qsort(out->row, out->n, sizeof(*out->row), name_cmp);
+    return true;
+}
+
+static bool elements_read(struct shm_reader *r, const struct shm_section *s)
+{
+    struct shm_counter_name *raw = section_copy(&r->file, s, sizeof(*raw));
+    r->element = raw != NULL ? calloc(s->count + 1u, sizeof(*r->element)) : NULL;
+    for (uint32_t i = 0; r->element != NULL && i < s->count; i++) {
+        struct element *e = &r->element[i];
+        e->id = raw[i].id;
+        e->kind = raw[i].kind == SHM_INTEGER ? SHM_INTEGER : SHM_COUNTER;
+        shm_field_text(raw[i].name, sizeof(raw->name), e->name);
+        shm_field_text(raw[i].unit, sizeof(raw->unit), e->unit);
+        shm_field_text(raw[i].help, sizeof(raw->help), e->help);
+    }
+    free(raw);
+    r->nelements = r->element != NULL ? s->count : 0;
+    return r->element != NULL;
+}
+
+static bool sections_ok(const struct shm_file *f, const struct shm_index *x)
+{
+    return shm_file_section(f, &x->ops, sizeof(struct shm_name), SHM_MAX_NAMES) &&
+           shm_file_section(f, &x->states, sizeof(struct shm_name), SHM_MAX_NAMES) &&
+           shm_file_section(f, &x->counters, sizeof(struct shm_counter_name), SHM_MAX_NAMES) &&
+           shm_file_section(f, &x->segments, sizeof(struct shm_line), SHM_MAX_SEGMENTS) &&
+           shm_file_section(f, &x->retired, 8, SHM_MAX_NAMES);
+}
+
+/* NULL, or what is wrong with the index. */
+static const char *index_read(struct shm_reader *r, char *text, size_t n)
+{
+    if (!shm_file_read(&r->file, 0, &r->head, sizeof(r->head)))
+        return CUT;
+    const char *no = shm_file_refuse(&r->head.head, SHM_INDEX_MAGIC, r->file.size, text, n);
+    if (no != NULL)
+        return no;
+    if (!sections_ok(&r->file, &r->head))
+        return "is damaged: a section does not lie inside it";
+    r->retired = calloc(r->head.retired.count + 1u, sizeof(*r->retired));
+    r->place = calloc(r->head.segments.count + 1u, sizeof(*r->place));
+    if (r->retired == NULL || r->place == NULL || !names_read(&r->file, &r->head.ops, &r->ops) ||
+        !names_read(&r->file, &r->head.states, &r->states) || !elements_read(r, &r->head.counters))
+        return "was cut while it was read, or there is no memory for it";
+    r->nplaces = r->head.segments.count;
+    shm_field_text(r->head.version, sizeof(r->head.version), r->server.version);
+    r->server.pid = r->head.master_pid;
+    r->server.start_wall = r->head.start_wall;
+    r->server.channels = r->head.channels;
+    r->server.workers = r->head.workers;
+    r->server.keepers = r->head.keepers;
+    return NULL;
+}
+
+/* --- what changes */
+
+struct lines {
+    struct shm_reader *r;
+    uint64_t retire_seq;
+    int64_t heartbeat;
+};
+
+static uint64_t index_word(const struct shm_reader *r, uint64_t offset)
+{
+    return shm_load(shm_file_word(&r->file, offset));
+}
+
+/* Inside a guard. */
+static void lines_copy(void *arg)
+{
+    struct lines *l = arg;
+    struct shm_reader *r = l->r;
+    const struct shm_section *lines = &r->head.segments, *retired = &r->head.retired;
+    l->retire_seq = index_word(r, offsetof(struct shm_index, retire_seq));
+    l->heartbeat = (int64_t)index_word(r, offsetof(struct shm_index, heartbeat));
+    for (uint32_t i = 0; i < retired->count; i++)
+        r->retired[i] = index_word(r, retired->offset + (uint64_t)i * retired->stride);
+    for (uint32_t i = 0; i < lines->count; i++) {
+        struct shm_line copy;
+        if (shm_get(shm_file_word(&r->file, lines->offset + (uint64_t)i * lines->stride), &copy,
+                    LINE_WORDS))
+            r->place[i].line = copy;
+    }
+}
+
+static int64_t since(int64_t now, int64_t then)
+{
+    int64_t d;
+    return __builtin_sub_overflow(now, then, &d) || d < 0 ? 0 : d;
+}
+
+static void judge(struct shm_server *s, int64_t beat, int64_t now)
+{
+    /* A beat from the future was written before the last boot. */
+    bool sane = beat > 0 && (beat <= now || beat - now < SHM_STALE_NS);
+    s->silence = sane ? since(now, beat) : -1;
+    s->running = sane && s->silence <= SHM_STALE_NS;
+}
+
+/*
+ * One picture of everything. *again: a process was retired meanwhile; its counters may be missing
+ * or there twice. false: the index was cut.
+ */
+static bool picture(struct shm_reader *r, int dir, int64_t now, bool *again)
+{
+    char text[160];
+    struct lines before = {.r = r}, after = {.r = r};
+    r->why[0] = 0;
+    r->server.segments = r->server.unusable = 0;
+    if (!shm_file_guard(lines_copy, &before))
+        return false;
+    judge(&r->server, before.heartbeat, now);
+    for (uint32_t i = 0; i < r->nplaces; i++) {
+        struct place *p = &r->place[i];
+        if (!r->server.running || p->line.live == 0) {
+            shm_copy_close(&p->copy);
+            continue;
+        }
+        const char *no =
+            shm_copy_read(&p->copy, dir, p->line.file, r->head.head.start_id, text, sizeof(text));
+        if (no != NULL)
+            because(r, "%s/shm/%.*s %s", r->run_dir, SHM_FILE_LEN, p->line.file, no);
+        r->server.segments += no == NULL;
+        r->server.unusable += no != NULL;
+    }
+    if (!shm_file_guard(lines_copy, &after))
+        return false;
+    *again = (before.retire_seq & 1) != 0 || before.retire_seq != after.retire_seq;
+    return true;
+}
+
+static enum shm_status refuse(struct shm_reader *r, const char *no)
+{
+    forget(r);
+    shm_file_close(&r->file);
+    because(r, "%s/" SHM_DIR "/" SHM_INDEX " %s", r->run_dir, no);
+    return SHM_UNUSABLE;
+}
+
+static enum shm_status refuse_errno(struct shm_reader *r, int rc)
+{
+    char text[160];
+    snprintf(text, sizeof(text), "cannot be opened: %s", strerror(rc));
+    refuse(r, text);
+    return rc == ENOENT ? SHM_NO_SERVER : SHM_UNUSABLE;
+}
+
+static enum shm_status refresh(struct shm_reader *r, int dir, int64_t now)
+{
+    char text[160];
+    bool fresh, again = true;
+    int rc = shm_file_open(&r->file, dir, SHM_INDEX, &fresh);
+    if (rc != 0)
+        return rc == ENODATA ? refuse(r, "is not a table of ximssd") : refuse_errno(r, rc);
+    if (fresh) {
+        forget(r);
+        const char *no = index_read(r, text, sizeof(text));
+        if (no != NULL)
+            return refuse(r, no);
+    }
+    for (int i = 0; i < PICTURES && again; i++) {
+        if (i > 0)
+            sched_yield();
+        if (!picture(r, dir, now, &again))
+            return refuse(r, CUT);
+    }
+    r->server.uptime = since(now, r->head.start_mono);
+    return SHM_OK;
+}
+
+enum shm_status shm_reader_refresh(struct shm_reader *r, int64_t now)
+{
+    int run = open(r->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int dir = run < 0 ? -1 : openat(run, SHM_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int rc = errno;
+    if (run >= 0)
+        close(run);
+    if (dir < 0)
+        return refuse_errno(r, rc);
+    enum shm_status st = refresh(r, dir, now);
+    close(dir);
+    return st;
+}
+
+/* --- what was found */
+
+const char *shm_reader_why(const struct shm_reader *r)
+{
+    return r->why;
+}
+
+const struct shm_server *shm_reader_server(const struct shm_reader *r)
+{
+    return &r->server;
+}
+
+size_t shm_reader_rows(const struct shm_reader *r)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < r->nplaces; i++)
+        n += r->place[i].copy.rows;
+    return n;
+}
+
+const struct shm_row *shm_reader_next(const struct shm_reader *r, struct shm_place *at)
+{
+    for (; at->segment < r->nplaces; at->segment++, at->row = 0) {
+        const struct shm_copy *c = &r->place[at->segment].copy;
+        while (at->row < c->rows) {
+            const struct shm_row *row = &c->row[at->row++];
+            if (row->session != 0)
+                return row;
+        }
+    }
+    return NULL;
+}
+
+static const struct name *name_of(const struct names *names, uint32_t id)
+{
+    struct name key;
+    key.id = id;
+    return names->n != 0 ? bsearch(&key, names->row, names->n, sizeof(key), name_cmp) : NULL;
+}
+
+const char *shm_reader_op(const struct shm_reader *r, uint32_t id)
+{
+    const struct name *n = name_of(&r->ops, id);
+    return n != NULL ? n->name : NULL;
+}
+
+const char *shm_reader_op_monitor(const struct shm_reader *r, uint32_t id)
+{
+    const struct name *n = name_of(&r->ops, id);
+    return n != NULL ? n->monitor : NULL;
+}
+
+const char *shm_reader_state(const struct shm_reader *r, uint32_t id)
+{
+    const struct name *n = name_of(&r->states, id);
+    return n != NULL ? n->monitor : NULL;
+}
+
+static uint64_t add(uint64_t a, uint64_t b)
+{
+    b = b < SHM_MAX_COUNT ? b : SHM_MAX_COUNT;
+    return a + b < SHM_MAX_COUNT ? a + b : SHM_MAX_COUNT;
+}
+
+bool shm_reader_value(const struct shm_reader *r, size_t i, struct shm_value *out)
+{
+    if (i >= r->nelements)
+        return false;
+    const struct element *e = &r->element[i];
+    *out = (struct shm_value){e->name, e->unit, e->help, e->kind, 0};
+    if (e->kind == SHM_COUNTER && e->id < r->head.retired.count)
+        out->value = add(0, r->retired[e->id]);
+    for (uint32_t k = 0; k < r->nplaces; k++) {
+        const struct shm_copy *c = &r->place[k].copy;
+        if (e->id < c->counts)
+            out->value = add(out->value, c->count[e->id]);
+    }
+    return true;
+}

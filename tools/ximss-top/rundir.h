@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#pragma once
+/*
+ * rundir: where the server keeps its table, from its configuration.
+ */
+#include "base/arena.h"
+
+/*
+ * run_dir of the configuration file `path`; NULL: the usual file, and the built-in value when there
+ * is none. A file with problems prints them to stderr and gives NULL.
+ */
+const char *rundir_find(const char *path, struct arena *a);
