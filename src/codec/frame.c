@@ -1,0 +1,528 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#include "codec/frame.h"
+
+/*
+ * One automaton, one byte after the other. Offsets count from the head of the input, where the
+ * message begins, so no counter is touched per byte. It is stricter than it would have to be for
+ * counting: whatever could make it see other tags than libxml2 does (a < in a value, a value
+ * without quotes) ends the message as illegal.
+ */
+enum state {
+    S_LEAD, /* white space before the root; these bytes are let go at once */
+    S_BOM,
+    S_DECL,
+    S_LT, /* behind a < */
+    S_NAME,
+    S_GAP, /* white space inside a tag */
+    S_ATTR,
+    S_ATTR_GAP, /* between an attribute's name and = */
+    S_EQ,
+    S_VALUE,
+    S_VALUE_END,
+    S_SLASH, /* the / of an empty element */
+    S_END,   /* behind </ */
+    S_END_NAME,
+    S_END_GAP,
+    S_TEXT,
+    S_CDATA_OPEN,
+    S_CDATA,
+    S_CDATA_1, /* behind ] */
+    S_CDATA_2, /* behind ]] */
+    S_AFTER,   /* behind the root */
+    S_BAD,     /* refused: only the zero byte matters */
+    S_DEAD,    /* too long: the stream is at its end */
+};
+
+#define C_SPACE 1
+#define C_START 2 /* may begin a name; what lies above ASCII is libxml2's business */
+#define C_NAME  4
+
+static const uint8_t classes[256] = {
+    ['\t'] = C_SPACE,
+    ['\n'] = C_SPACE,
+    ['\r'] = C_SPACE,
+    [' '] = C_SPACE,
+    ['-'] = C_NAME,
+    ['.'] = C_NAME,
+    ['0' ... '9'] = C_NAME,
+    [':'] = C_NAME | C_START,
+    ['A' ... 'Z'] = C_NAME | C_START,
+    ['_'] = C_NAME | C_START,
+    ['a' ... 'z'] = C_NAME | C_START,
+    [0x80 ... 0xff] = C_NAME | C_START,
+};
+
+static const char bom_bytes[] = "\xef\xbb\xbf";
+static const char cdata_open[] = "[CDATA[";
+
+static inline uint8_t class_of(char c)
+{
+    return classes[(unsigned char)c];
+}
+
+static void next_message(struct frame *f)
+{
+    *f = (struct frame){.max = f->max, .state = S_LEAD};
+}
+
+void frame_init(struct frame *f, size_t max)
+{
+    BUG_IF(max > (size_t)1 << 30);
+    *f = (struct frame){.max = max, .state = S_LEAD};
+}
+
+void frame_set_max(struct frame *f, size_t max)
+{
+    BUG_IF(max > (size_t)1 << 30);
+    f->max = max;
+}
+
+bool frame_begun(const struct frame *f)
+{
+    return f->state != S_LEAD || f->decl || f->bom;
+}
+
+/* --- the declaration: '<?xml' S 'version' Eq … (S 'encoding' Eq …)? (S 'standalone' Eq …)? S? '?>'
+ */
+
+static bool take(struct str *s, struct str word)
+{
+    if (!str_starts(*s, word))
+        return false;
+    *s = str_sub(*s, word.n, s->n);
+    return true;
+}
+
+static bool take_space(struct str *s)
+{
+    size_t before = s->n;
+    while (s->n != 0 && class_of(s->p[0]) == C_SPACE)
+        *s = str_sub(*s, 1, s->n);
+    return s->n != before;
+}
+
+/* S name Eq quoted; *s is untouched if it is not there. */
+static bool take_pseudo(struct str *s, struct str name, struct str *value)
+{
+    struct str t = *s;
+    if (!take_space(&t) || !take(&t, name))
+        return false;
+    take_space(&t);
+    if (!take(&t, STR("=")))
+        return false;
+    take_space(&t);
+    if (t.n == 0 || (t.p[0] != '"' && t.p[0] != '\''))
+        return false;
+    size_t end = str_find(str_sub(t, 1, t.n), t.p[0]) + 1;
+    if (end >= t.n)
+        return false;
+    *value = str_sub(t, 1, end - 1);
+    *s = str_sub(t, end + 1, t.n);
+    return true;
+}
+
+static bool is_version(struct str v)
+{
+    if (!take(&v, STR("1.")) || v.n == 0)
+        return false;
+    for (size_t i = 0; i < v.n; i++) {
+        if (v.p[i] < '0' || v.p[i] > '9')
+            return false;
+    }
+    return true;
+}
+
+/* d: from <? to ?> */
+static bool decl_ok(struct str d)
+{
+    struct str v;
+    if (!take(&d, STR("<?xml")) || !take_pseudo(&d, STR("version"), &v) || !is_version(v))
+        return false;
+    if (take_pseudo(&d, STR("encoding"), &v) && !str_ieq(v, STR("UTF-8")) &&
+        !str_ieq(v, STR("US-ASCII")))
+        return false;
+    if (take_pseudo(&d, STR("standalone"), &v) && !str_eq(v, STR("yes")) && !str_eq(v, STR("no")))
+        return false;
+    take_space(&d);
+    return str_eq(d, STR("?>"));
+}
+
+/* --- the automaton. Each step gets [p, end) with p < end and returns where it stopped. */
+
+static inline const char *skip_class(const char *p, const char *end, uint8_t class)
+{
+    while (p < end && (class_of(*p) & class) != 0)
+        p++;
+    return p;
+}
+
+static inline const char *step_lt(struct frame *f, const char *base, const char *p)
+{
+    char c = *p;
+    f->name_at = (uint32_t)(p - base);
+    if ((class_of(c) & C_START) != 0)
+        f->state = S_NAME;
+    else if (c == '/' && f->depth != 0)
+        f->state = S_END;
+    else if (c == '!' && f->depth != 0)
+        f->state = S_CDATA_OPEN;
+    else if (c == '?' && f->tag_at == 0 && f->depth == 0 && !f->decl)
+        f->state = S_DECL;
+    else
+        f->state = S_BAD;
+    f->attrs = 0;
+    f->match = 0;
+    return f->state == S_NAME ? p : p + 1;
+}
+
+/* At a > or /> that ends a start tag; p stands on the >. */
+static inline void tag_done(struct frame *f, const char *base, const char *p, bool empty)
+{
+    if ((size_t)(p - base) - f->tag_at >= FRAME_MAX_TAG || f->depth >= FRAME_MAX_DEPTH)
+        f->state = S_BAD;
+    else if (!empty) {
+        f->depth++;
+        f->state = S_TEXT;
+    } else
+        f->state = f->depth == 0 ? S_AFTER : S_TEXT;
+}
+
+static inline void end_tag_done(struct frame *f, const char *base, const char *p)
+{
+    if ((size_t)(p - base) - f->tag_at >= FRAME_MAX_TAG)
+        f->state = S_BAD;
+    else
+        f->state = --f->depth == 0 ? S_AFTER : S_TEXT;
+}
+
+static inline bool name_too_long(const struct frame *f, const char *base, const char *p)
+{
+    return (size_t)(p - base) - f->name_at > FRAME_MAX_NAME;
+}
+
+/* Behind a tag's name, a value or a gap: what may stand there. */
+static inline const char *step_in_tag(struct frame *f, const char *base, const char *p, bool gap)
+{
+    char c = *p;
+    if (c == '>')
+        tag_done(f, base, p, false);
+    else if (c == '/')
+        f->state = S_SLASH;
+    else if (class_of(c) == C_SPACE)
+        f->state = S_GAP;
+    else if (gap && (class_of(c) & C_START) != 0 && f->attrs < FRAME_MAX_ATTRS) {
+        f->attrs++;
+        f->name_at = (uint32_t)(p - base);
+        f->state = S_ATTR;
+    } else
+        f->state = S_BAD;
+    return p + 1;
+}
+
+static inline const char *step_name(struct frame *f, const char *base, const char *p,
+                                    const char *end)
+{
+    p = skip_class(p, end, C_NAME);
+    if (p == end)
+        return p;
+    if (name_too_long(f, base, p)) {
+        f->state = S_BAD;
+        return p;
+    }
+    if (f->state == S_NAME)
+        return step_in_tag(f, base, p, false);
+    if (f->state == S_ATTR)
+        f->state = *p == '=' ? S_EQ : class_of(*p) == C_SPACE ? S_ATTR_GAP : S_BAD;
+    else if (*p == '>')
+        end_tag_done(f, base, p);
+    else
+        f->state = class_of(*p) == C_SPACE ? S_END_GAP : S_BAD;
+    return p + 1;
+}
+
+static inline const char *step_value(struct frame *f, const char *p, const char *end)
+{
+    char quote = f->quote;
+    while (p < end && *p != quote && *p != '<')
+        p++;
+    if (p == end)
+        return p;
+    f->state = *p == '<' ? S_BAD : S_VALUE_END;
+    return p + 1;
+}
+
+/* The places in a tag where white space may stand: before =, before a value, before the > of an end
+ * tag. */
+static const char *step_gap(struct frame *f, const char *base, const char *p, const char *end)
+{
+    p = skip_class(p, end, C_SPACE);
+    if (p == end)
+        return p;
+    if (f->state == S_GAP)
+        return step_in_tag(f, base, p, true);
+    if (f->state == S_ATTR_GAP)
+        f->state = *p == '=' ? S_EQ : S_BAD;
+    else if (f->state == S_END_GAP) {
+        if (*p == '>')
+            end_tag_done(f, base, p);
+        else
+            f->state = S_BAD;
+    } else {
+        f->quote = *p;
+        f->state = *p == '"' || *p == '\'' ? S_VALUE : S_BAD;
+    }
+    return p + 1;
+}
+
+static const char *step_text(struct frame *f, const char *base, const char *p, const char *end)
+{
+    p = memchr(p, '<', (size_t)(end - p));
+    if (p == NULL)
+        return end;
+    f->tag_at = (uint32_t)(p - base);
+    f->state = S_LT;
+    return p + 1;
+}
+
+static const char *step_cdata(struct frame *f, const char *p, const char *end)
+{
+    if (f->state == S_CDATA) {
+        p = memchr(p, ']', (size_t)(end - p));
+        if (p == NULL)
+            return end;
+        f->state = S_CDATA_1;
+    } else if (f->state == S_CDATA_1)
+        f->state = *p == ']' ? S_CDATA_2 : S_CDATA;
+    else if (*p != ']')
+        f->state = *p == '>' ? S_TEXT : S_CDATA;
+    return p + 1;
+}
+
+/* Steps that are rare, or take one byte. */
+static const char *step_other(struct frame *f, const char *base, const char *p, const char *end)
+{
+    switch ((enum state)f->state) {
+    case S_DECL:
+        p = memchr(p, '>', (size_t)(end - p));
+        if ((size_t)((p != NULL ? p : end) - base) >= FRAME_MAX_DECL)
+            f->state = S_BAD;
+        if (p == NULL || f->state == S_BAD)
+            return end;
+        f->decl = true;
+        f->state = decl_ok((struct str){base, (size_t)(p + 1 - base)}) ? S_LEAD : S_BAD;
+        return p + 1;
+    case S_END:
+        f->name_at = (uint32_t)(p - base);
+        f->state = (class_of(*p) & C_START) != 0 ? S_END_NAME : S_BAD;
+        return p;
+    case S_CDATA_OPEN:
+        f->state = *p == cdata_open[f->match++] ? S_CDATA_OPEN : S_BAD;
+        if (f->match == sizeof cdata_open - 1 && f->state != S_BAD)
+            f->state = S_CDATA;
+        return p + 1;
+    case S_AFTER:
+        p = skip_class(p, end, C_SPACE);
+        if (p != end)
+            f->state = S_BAD;
+        return p;
+    default:
+        return step_cdata(f, p, end);
+    }
+}
+
+/* Looks at [from, to) of the message at base; stops early (returns less than `to`) in S_LEAD and
+ * S_BAD. */
+static size_t scan(struct frame *f, const char *base, size_t from, size_t to)
+{
+    const char *p = base + from;
+    const char *end = base + to;
+    while (p < end) {
+        switch ((enum state)f->state) {
+        case S_LT:
+            p = step_lt(f, base, p);
+            break;
+        case S_NAME:
+        case S_ATTR:
+        case S_END_NAME:
+            p = step_name(f, base, p, end);
+            break;
+        case S_GAP:
+        case S_ATTR_GAP:
+        case S_EQ:
+        case S_END_GAP:
+            p = step_gap(f, base, p, end);
+            break;
+        case S_VALUE:
+            p = step_value(f, p, end);
+            break;
+        case S_VALUE_END:
+            p = step_in_tag(f, base, p, false);
+            break;
+        case S_SLASH:
+            if (*p == '>')
+                tag_done(f, base, p, true);
+            else
+                f->state = S_BAD;
+            p++;
+            break;
+        case S_TEXT:
+            p = step_text(f, base, p, end);
+            break;
+        case S_LEAD:
+        case S_BOM:
+        case S_BAD:
+        case S_DEAD:
+            return (size_t)(p - base);
+        default:
+            p = step_other(f, base, p, end);
+        }
+    }
+    return to;
+}
+
+/* --- messages */
+
+static void drop(struct frame *f, struct str *in, size_t n)
+{
+    in->p += n;
+    in->n -= n;
+    f->gone += n;
+}
+
+/* Lets go what stands before the root. Ends with no input, or in another state than S_LEAD and
+ * S_BOM. */
+static void skip_lead(struct frame *f, struct str *in)
+{
+    while (in->n != 0 && (f->state == S_LEAD || f->state == S_BOM)) {
+        char c = in->p[0];
+        if (f->state == S_BOM) {
+            f->state = c != bom_bytes[f->match] ? S_BAD : ++f->match == 3 ? S_LEAD : S_BOM;
+            if (f->state == S_BAD)
+                return;
+        } else if (c == bom_bytes[0] && !f->bom && !f->decl) {
+            f->bom = true;
+            f->match = 1;
+            f->state = S_BOM;
+        } else if (c == '<') {
+            f->state = S_LT;
+            f->tag_at = 0;
+            f->seen = 1;
+            return;
+        } else if (c == '\0' && !f->bom && !f->decl && f->gone <= f->max) {
+            drop(f, in, 1);
+            next_message(f);
+            continue;
+        } else if (class_of(c) != C_SPACE) {
+            f->state = S_BAD;
+            return;
+        }
+        drop(f, in, 1);
+    }
+}
+
+/* The message of to bytes at the head of the input is complete. */
+static enum err finish(const struct frame *f, struct str in, size_t to, struct str *msg)
+{
+    *msg = str_sub(in, 0, to);
+    if (f->state == S_AFTER) {
+        while (msg->p[msg->n - 1] != '>')
+            msg->n--;
+        return ERR_OK;
+    }
+    if (msg->n > FRAME_KEEP_BAD)
+        msg->n = FRAME_KEEP_BAD;
+    return ERR_ILLEGAL_XML;
+}
+
+enum err frame_next(struct frame *f, struct str *in, struct str *msg)
+{
+    *msg = STR_NONE;
+    for (;;) {
+        skip_lead(f, in);
+        if (f->state == S_DEAD || f->gone > f->max) {
+            f->state = S_DEAD;
+            return ERR_TOO_LONG;
+        }
+        if (in->n == 0)
+            return ERR_AGAIN;
+        BUG_IF(f->seen > in->n);
+        size_t fresh = in->n - f->seen;
+        const char *zero = fresh != 0 ? memchr(in->p + f->seen, '\0', fresh) : NULL;
+        size_t to = zero != NULL ? (size_t)(zero - in->p) : in->n;
+        if (f->gone + to > f->max) {
+            f->state = S_DEAD;
+            return ERR_TOO_LONG;
+        }
+        size_t stop = scan(f, in->p, f->seen, to);
+        if (f->state == S_LEAD) { /* behind a declaration */
+            drop(f, in, stop);
+            f->seen = 0;
+            continue;
+        }
+        if (zero != NULL) {
+            enum err e = finish(f, *in, to, msg);
+            *in = str_sub(*in, to + 1, in->n);
+            next_message(f);
+            return e;
+        }
+        f->seen = to;
+        if (f->state == S_BAD && to > FRAME_KEEP_BAD) {
+            f->gone += to - FRAME_KEEP_BAD;
+            f->seen = in->n = FRAME_KEEP_BAD;
+        }
+        return ERR_AGAIN;
+    }
+}
+
+enum err frame_check(struct str bytes, size_t max, struct str *msg)
+{
+    struct frame f;
+    struct str in = bytes;
+    frame_init(&f, max);
+    enum err e = frame_next(&f, &in, msg);
+    if (e == ERR_TOO_LONG)
+        return e;
+    if (e != ERR_AGAIN || (in.p != bytes.p && memchr(bytes.p, 0, (size_t)(in.p - bytes.p)) != NULL))
+        return ERR_ILLEGAL_XML; /* a zero byte */
+    return finish(&f, in, in.n, msg);
+}
+
+/* --- what is kept between two reads */
+
+#define HELD_SMALL ((size_t)64 << 10)
+
+enum err frame_join(struct buf *held, struct str fresh, struct str *in)
+{
+    if (held->n == 0) {
+        *in = fresh;
+        return ERR_OK;
+    }
+    buf_str(held, fresh);
+    *in = buf_slice(held);
+    return buf_err(held);
+}
+
+enum err frame_stash(struct buf *held, struct str rest)
+{
+    if (rest.n == 0) {
+        buf_free(held);
+        return ERR_OK;
+    }
+    bool inside = held->n != 0;
+    BUG_IF(inside && (rest.p < held->p || rest.p + rest.n > held->p + held->n));
+    if (inside && (held->cap <= HELD_SMALL || rest.n > held->cap / 4)) {
+        buf_consume(held, (size_t)(rest.p - held->p));
+        buf_cut(held, rest.n); /* shorter only when the end of a refused message was let go */
+        return ERR_OK;
+    }
+    /* The first piece, or a little rest behind a large message, whose memory goes back. */
+    struct buf small;
+    buf_init(&small, held->max);
+    buf_str(&small, rest);
+    enum err e = buf_err(&small);
+    buf_free(held);
+    if (e == ERR_OK)
+        *held = small;
+    return e;
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#include "codec/ipcbody.h"
+
+static void get_addr(struct ipc_in *in, uint8_t addr[16])
+{
+    struct str s = ipc_get_str(in);
+    if (s.n != 16)
+        in->bad = true;
+    else
+        memcpy(addr, s.p, 16);
+}
+
+static void put_addr(struct buf *b, const uint8_t addr[16])
+{
+    ipc_put_str(b, (struct str){(const char *)addr, 16});
+}
+
+void ipc_login_put(struct buf *b, const struct ipc_login *l)
+{
+    ipc_put_u32(b, l->flags);
+    ipc_put_u32(b, l->failures);
+    put_addr(b, l->addr);
+    ipc_put_str(b, l->domain);
+    ipc_put_str(b, l->request_id);
+    ipc_put_opt(b, l->method);
+    ipc_put_opt(b, l->auth_data);
+    ipc_put_opt(b, l->user_name);
+    ipc_put_opt(b, l->password);
+    ipc_put_opt(b, l->nonce);
+    ipc_put_opt(b, l->session_id);
+}
+
+enum err ipc_login_get(struct str body, struct ipc_login *l)
+{
+    struct ipc_in in = {body, false};
+    l->flags = ipc_get_u32(&in);
+    l->failures = ipc_get_u32(&in);
+    get_addr(&in, l->addr);
+    l->domain = ipc_get_str(&in);
+    l->request_id = ipc_get_str(&in);
+    l->method = ipc_get_opt(&in);
+    l->auth_data = ipc_get_opt(&in);
+    l->user_name = ipc_get_opt(&in);
+    l->password = ipc_get_opt(&in);
+    l->nonce = ipc_get_opt(&in);
+    l->session_id = ipc_get_opt(&in);
+    return ipc_in_end(&in);
+}
+
+void ipc_attach_put(struct buf *b, const struct ipc_attach *a)
+{
+    ipc_put_u64(b, a->account);
+    ipc_put_u32(b, a->bank);
+    ipc_put_u32(b, a->worker);
+    ipc_put_u32(b, a->worker_generation);
+    ipc_put_u32(b, a->flags);
+    put_addr(b, a->addr);
+    ipc_put_str(b, a->request_id);
+    ipc_put_str(b, a->name);
+    ipc_put_str(b, a->real_name);
+    ipc_put_str(b, a->old_session);
+}
+
+enum err ipc_attach_get(struct str body, struct ipc_attach *a)
+{
+    struct ipc_in in = {body, false};
+    a->account = ipc_get_u64(&in);
+    a->bank = ipc_get_u32(&in);
+    a->worker = ipc_get_u32(&in);
+    a->worker_generation = ipc_get_u32(&in);
+    a->flags = ipc_get_u32(&in);
+    get_addr(&in, a->addr);
+    a->request_id = ipc_get_str(&in);
+    a->name = ipc_get_str(&in);
+    a->real_name = ipc_get_str(&in);
+    a->old_session = ipc_get_str(&in);
+    return ipc_in_end(&in);
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#pragma once
+/*
+ * ipcbody: the bodies of packets that have more than two or three fields, once for both ends (design 2.2, 2.3).
+ *
+ * Strings point into the body that was read. A `put` appends to a buffer; a `get` is ERR_PACKET when a field is
+ * missing, too long or left over.
+ */
+#include "codec/ipcmsg.h"
+
+/* LOGIN: the attributes of <login>, worker to auth. An absent one has .p == NULL, and still has it after the way. */
+enum {
+    IPC_LOGIN_TLS = 1,
+    IPC_LOGIN_KILL_OLD = 2,
+    IPC_LOGIN_CAN_UPDATE = 4,
+};
+
+struct ipc_login {
+    uint32_t flags;
+    uint32_t failures; /* failed logins on this connection so far */
+    uint8_t addr[16];
+    struct str domain;     /* target domain */
+    struct str request_id; /* the login's XML id, echoed by the keeper */
+    struct str method;     /* SASL name */
+    struct str auth_data;  /* as sent: name, initial response or digest */
+    struct str user_name;
+    struct str password;
+    struct str nonce;
+    struct str session_id;
+};
+
+void ipc_login_put(struct buf *b, const struct ipc_login *l);
+enum err ipc_login_get(struct str body, struct ipc_login *l) CHECKED;
+
+/* ATTACH: who this is, auth to keeper. The only packet that names the account of a session. */
+enum {
+    IPC_ATTACH_TLS = 1,
+    IPC_ATTACH_MUST_CHANGE = 2, /* the password has expired */
+};
+
+struct ipc_attach {
+    uint64_t account;
+    uint32_t bank;
+    uint32_t worker; /* number */
+    uint32_t worker_generation;
+    uint32_t flags;
+    uint8_t addr[16];
+    struct str request_id;
+    struct str name; /* canonical */
+    struct str real_name;
+    struct str old_session; /* urlID to kill, or "" */
+};
+
+void ipc_attach_put(struct buf *b, const struct ipc_attach *a);
+enum err ipc_attach_get(struct str body, struct ipc_attach *a) CHECKED;

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#include "codec/mime_text.h"
+
+#include <gmime/gmime.h>
+
+enum digest_encoding mime_encoding(struct str unfolded)
+{
+    static const struct {
+        const char *name;
+        enum digest_encoding how;
+    } names[] = {{"base64", DIGEST_BASE64},       {"quoted-printable", DIGEST_QP},
+                 {"x-uuencode", DIGEST_UUENCODE}, {"uuencode", DIGEST_UUENCODE},
+                 {"x-uue", DIGEST_UUENCODE},      {"uue", DIGEST_UUENCODE}};
+    struct str word = str_trim(str_sub(unfolded, 0, str_find(unfolded, ';')));
+    char squeezed[20]; /* "quoted- printable" is seen in real mail */
+    size_t n = 0;
+    for (size_t i = 0; i < word.n && n < sizeof squeezed; i++) {
+        if (word.p[i] != ' ' && word.p[i] != '\t' && word.p[i] != '"')
+            squeezed[n++] = word.p[i];
+    }
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (str_ieq((struct str){squeezed, n}, str_of(names[i].name)))
+            return names[i].how;
+    }
+    return DIGEST_7BIT;
+}
+
+uint32_t mime_estimate(enum digest_encoding how, struct str raw)
+{
+    if (how != DIGEST_BASE64)
+        return (uint32_t)raw.n;
+    uint64_t n = 0;
+    for (size_t i = 0; i < raw.n; i++)
+        n += raw.p[i] != '\n' && raw.p[i] != '\r';
+    return (uint32_t)(n * 3 / 4);
+}
+
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f');
+}
+
+/* Is each '=' followed by two hex digits or the line's end (RFC 2045, 6.7)? */
+static bool qp_fine(struct str s)
+{
+    for (size_t i = str_find(s, '='); i < s.n; i++) {
+        if (s.p[i] != '=')
+            continue;
+        struct str rest = str_sub(s, i + 1, s.n - i - 1);
+        size_t blanks = 0;
+        while (blanks < rest.n &&
+               (rest.p[blanks] == ' ' || rest.p[blanks] == '\t' || rest.p[blanks] == '\r'))
+            blanks++;
+        bool soft = blanks == rest.n || rest.p[blanks] == '\n';
+        if (!soft && (rest.n < 2 || !is_hex(rest.p[0]) || !is_hex(rest.p[1])))
+            return false;
+    }
+    return true;
+}
+
+static bool base64_fine(struct str s)
+{
+    size_t digits = 0, padding = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        if (c == '=') {
+            padding++;
+        } else if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                   c == '+' || c == '/') {
+            if (padding != 0)
+                return false;
+            digits++;
+        } else if (c != ' ' && c != '\t' && c != '\r' && c != '\n') {
+            return false;
+        }
+    }
+    return digits % 4 != 1;
+}
+
+/* Only what lies between "begin" and "end" is data. */
+static bool find_uu(struct str *s)
+{
+    size_t at = 0;
+    while (at < s->n && !str_starts(str_sub(*s, at, 6), STR("begin "))) {
+        const char *next = memchr(s->p + at, '\n', s->n - at);
+        if (next == NULL)
+            return false;
+        at = (size_t)(next - s->p) + 1;
+    }
+    *s = str_sub(*s, at, s->n - at);
+    return s->n != 0;
+}
+
+const char *mime_transfer_decode(enum digest_encoding how, struct str raw, struct buf *out)
+{
+    static const GMimeContentEncoding encodings[] = {
+        [DIGEST_BASE64] = GMIME_CONTENT_ENCODING_BASE64,
+        [DIGEST_QP] = GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE,
+        [DIGEST_UUENCODE] = GMIME_CONTENT_ENCODING_UUENCODE,
+    };
+    const char *wrong = "";
+    if (how == DIGEST_BASE64 && !base64_fine(raw))
+        wrong = "bad base64";
+    else if (how == DIGEST_QP && !qp_fine(raw))
+        wrong = "bad quoted-printable";
+    else if (how == DIGEST_UUENCODE && !find_uu(&raw))
+        wrong = "bad uuencode";
+    if (how == DIGEST_7BIT || raw.n == 0 || (how == DIGEST_UUENCODE && wrong[0] != '\0')) {
+        buf_str(out, raw);
+        return wrong;
+    }
+    GMimeEncoding e;
+    g_mime_encoding_init_decode(&e, encodings[how]);
+    char *to = buf_room(out, g_mime_encoding_outlen(&e, raw.n));
+    if (to != NULL)
+        buf_grow(out, g_mime_encoding_flush(&e, raw.p, raw.n, to));
+    return wrong;
+}
