@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#include "net/bus.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
+
+struct bus_packet {
+    struct bus_packet *next;
+    size_t n;
+    uint32_t nfds;
+    int fds[IPC_PACKET_FDS];
+    char bytes[];
+};
+
+union fd_space {
+    struct cmsghdr head;
+    char bytes[CMSG_SPACE(sizeof(int) * IPC_PACKET_FDS)];
+};
+
+void bus_init(struct bus_peer *p, int fd, enum ipc_role self, enum ipc_role role,
+              bus_item_fn *on_item, void *arg)
+{
+    *p = (struct bus_peer){.fd = fd, .self = self, .role = role, .on_item = on_item, .arg = arg};
+    buf_init(&p->open, IPC_PACKET_MAX);
+    if (fd >= 0 && fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+        p->broken = true;
+}
+
+static void close_fds(const int *fds, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        close(fds[i]);
+}
+
+void bus_free(struct bus_peer *p)
+{
+    while (p->first != NULL) {
+        struct bus_packet *k = p->first;
+        p->first = k->next;
+        close_fds(k->fds, k->nfds);
+        free(k);
+    }
+    close_fds(p->open_fds, p->open_nfds);
+    buf_free(&p->open);
+    if (p->fd >= 0)
+        close(p->fd);
+    p->fd = -1;
+    p->last = NULL;
+    p->open_nfds = 0;
+    p->queued = 0;
+    p->broken = false;
+}
+
+enum err bus_pair(int fds[2])
+{
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0) {
+        log_write(LOG_FAILURES, "BUS", 0, NULL, "socketpair: %s", strerror(errno));
+        return ERR_SYS;
+    }
+    return ERR_OK;
+}
+
+static void break_peer(struct bus_peer *p, const char *why)
+{
+    if (!p->broken)
+        log_write(LOG_FAILURES, "BUS", 0, NULL, "%s %u: %s", ipc_role_name(p->role), p->number,
+                  why);
+    p->broken = true;
+}
+
+/* Moves the packet being filled to the queue. */
+static void seal_open(struct bus_peer *p)
+{
+    if (p->open.n == 0)
+        return;
+    struct bus_packet *k = malloc(sizeof *k + p->open.n);
+    if (k == NULL) {
+        break_peer(p, "no memory for a packet");
+        return;
+    }
+    *k = (struct bus_packet){.n = p->open.n, .nfds = p->open_nfds};
+    memcpy(k->bytes, p->open.p, p->open.n);
+    memcpy(k->fds, p->open_fds, sizeof k->fds);
+    if (p->last != NULL)
+        p->last->next = k;
+    else
+        p->first = k;
+    p->last = k;
+    p->queued += k->n;
+    p->open_nfds = 0;
+    buf_clear(&p->open);
+}
+
+static void add_item(struct bus_peer *p, const struct ipc_item *it, int fd)
+{
+    if (fd >= 0 && p->open_nfds == IPC_PACKET_FDS)
+        seal_open(p);
+    if (p->open.n == 0)
+        ipc_packet_begin(&p->open);
+    if (!ipc_packet_add(&p->open, it)) {
+        seal_open(p);
+        ipc_packet_begin(&p->open);
+        if (!ipc_packet_add(&p->open, it))
+            break_peer(p, "no memory for a packet");
+    }
+    if (fd >= 0)
+        p->open_fds[p->open_nfds++] = fd;
+}
+
+void bus_send(struct bus_peer *p, const struct ipc_item *it)
+{
+    struct ipc_item copy = *it;
+    int fd = -1;
+    if (p->fd < 0 || p->broken)
+        return;
+    if (it->fd >= 0) {
+        BUG_IF(ipc_type_fd(it->type) != IPC_FD);
+        fd = fcntl(it->fd, F_DUPFD_CLOEXEC, 0);
+    } else if (it->body.n > IPC_INLINE_MAX && ipc_type_fd(it->type) == IPC_MEMFD) {
+        fd = bus_memfd("ximssd-packet", it->body);
+        copy.body = STR_NONE;
+        copy.flags |= IPC_FLAG_MEMFD;
+    } else {
+        add_item(p, &copy, -1);
+        return;
+    }
+    if (fd < 0)
+        break_peer(p, "no descriptor for a packet");
+    else
+        add_item(p, &copy, fd);
+}
+
+void bus_put(struct bus_peer *p, enum ipc_type t, uint32_t id, uint32_t seq, struct str body)
+{
+    bus_send(p, &(struct ipc_item){.type = t, .id = id, .seq = seq, .body = body, .fd = -1});
+}
+
+static ssize_t send_packet(int fd, const char *bytes, size_t n, const int *fds, uint32_t nfds)
+{
+    union fd_space space;
+    struct iovec io = {.iov_len = n};
+    memcpy(&io.iov_base, &bytes, sizeof bytes); /* sendmsg() does not write there */
+    struct msghdr m = {.msg_iov = &io, .msg_iovlen = 1};
+    if (nfds != 0) {
+        memset(&space, 0, sizeof space);
+        m.msg_control = &space;
+        m.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
+        memcpy(CMSG_DATA(c), fds, sizeof(int) * nfds);
+    }
+    ssize_t got;
+    do
+        got = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
+static enum err send_error(struct bus_peer *p)
+{
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+        return ERR_AGAIN;
+    p->broken = true;
+    return ERR_NET;
+}
+
+static enum err flush_queue(struct bus_peer *p)
+{
+    while (p->first != NULL) {
+        struct bus_packet *k = p->first;
+        if (send_packet(p->fd, k->bytes, k->n, k->fds, k->nfds) < 0)
+            return send_error(p);
+        close_fds(k->fds, k->nfds);
+        p->first = k->next;
+        if (p->first == NULL)
+            p->last = NULL;
+        p->queued -= k->n;
+        free(k);
+    }
+    return ERR_OK;
+}
+
+enum err bus_flush(struct bus_peer *p)
+{
+    if (p->fd < 0 || p->broken)
+        return ERR_NET;
+    enum err e = flush_queue(p);
+    if (e != ERR_OK || p->open.n == 0)
+        return e;
+    /* The usual case: the packet of this round goes out without a copy. */
+    if (send_packet(p->fd, p->open.p, p->open.n, p->open_fds, p->open_nfds) >= 0) {
+        close_fds(p->open_fds, p->open_nfds);
+        p->open_nfds = 0;
+        buf_clear(&p->open);
+        return ERR_OK;
+    }
+    e = send_error(p);
+    if (e == ERR_AGAIN)
+        seal_open(p);
+    return e;
+}
+
+size_t bus_unsent(const struct bus_peer *p)
+{
+    return p->queued + p->open.n;
+}
+
+int bus_memfd(const char *name, struct str bytes)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    size_t done = 0;
+    while (fd >= 0 && done < bytes.n) {
+        ssize_t n = write(fd, bytes.p + done, bytes.n - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    if (fd >= 0 && done == bytes.n && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+        return fd;
+    log_write(LOG_FAILURES, "BUS", 0, NULL, "memfd: %s", strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+struct str bus_memfd_map(int fd, uint64_t max)
+{
+    struct stat st;
+    int seals = fcntl(fd, F_GET_SEALS);
+    if (seals < 0 || (seals & (F_SEAL_SHRINK | F_SEAL_WRITE)) != (F_SEAL_SHRINK | F_SEAL_WRITE))
+        return STR_NONE;
+    if (fstat(fd, &st) != 0 || st.st_size < 0 || (uint64_t)st.st_size > max)
+        return STR_NONE;
+    if (st.st_size == 0)
+        return STR("");
+    void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    return p != MAP_FAILED ? (struct str){p, (size_t)st.st_size} : STR_NONE;
+}
+
+void bus_memfd_unmap(struct str bytes)
+{
+    void *p;
+    if (bytes.n == 0)
+        return;
+    memcpy(&p, &bytes.p, sizeof p);
+    munmap(p, bytes.n);
+}
+
+/* The descriptors that came with a packet; each is taken by one item. */
+struct fd_list {
+    int fds[IPC_PACKET_FDS];
+    uint32_t n, taken;
+};
+
+static void collect_fds(struct msghdr *m, struct fd_list *l)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < n; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+            if (l->n < IPC_PACKET_FDS)
+                l->fds[l->n++] = fd;
+            else
+                close(fd);
+        }
+    }
+}
+
+static enum err give_item(struct bus_peer *p, struct ipc_item *it, struct fd_list *l)
+{
+    bool mapped = (it->flags & IPC_FLAG_MEMFD) != 0;
+    if (!mapped && ipc_type_fd(it->type) != IPC_FD) {
+        p->on_item(p, it);
+        return ERR_OK;
+    }
+    if (l->taken == l->n)
+        return ERR_PACKET;
+    int fd = l->fds[l->taken++];
+    if (!mapped) {
+        it->fd = fd;
+        p->on_item(p, it);
+        return ERR_OK;
+    }
+    it->body = bus_memfd_map(fd, IPC_LARGE_MAX);
+    close(fd);
+    if (it->body.p == NULL)
+        return ERR_PACKET;
+    p->on_item(p, it);
+    bus_memfd_unmap(it->body);
+    return ERR_OK;
+}
+
+static enum err give_packet(struct bus_peer *p, struct str packet, struct fd_list *l)
+{
+    struct ipc_reader r;
+    struct ipc_item it;
+    enum err e = ipc_reader_init(&r, packet, p->role, p->self);
+    while (e == ERR_OK) {
+        e = ipc_reader_next(&r, &it);
+        if (e == ERR_OK)
+            e = give_item(p, &it, l);
+        if (p->fd < 0)
+            return ERR_EOF; /* the item's function closed this peer */
+    }
+    return e == ERR_EOF && l->taken == l->n ? ERR_OK : ERR_PACKET;
+}
+
+enum err bus_read(struct bus_peer *p, unsigned packets)
+{
+    char bytes[IPC_PACKET_MAX] __attribute__((aligned(8)));
+    while (packets-- != 0 && p->fd >= 0) {
+        union fd_space space;
+        struct iovec io = {bytes, sizeof bytes};
+        struct msghdr m = {
+            .msg_iov = &io, .msg_iovlen = 1, .msg_control = &space, .msg_controllen = sizeof space};
+        ssize_t n = recvmsg(p->fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno == EAGAIN || errno == EWOULDBLOCK ? ERR_AGAIN : ERR_EOF;
+        if (n == 0)
+            return ERR_EOF;
+        struct fd_list l = {.n = 0};
+        collect_fds(&m, &l);
+        enum err e = (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0
+                         ? ERR_PACKET
+                         : give_packet(p, (struct str){bytes, (size_t)n}, &l);
+        close_fds(l.fds + l.taken, l.n - l.taken);
+        if (e == ERR_PACKET)
+            break_peer(p, "malformed packet");
+        if (e != ERR_OK)
+            return e;
+    }
+    return p->fd >= 0 ? ERR_OK : ERR_EOF;
+}
