@@ -13,9 +13,13 @@
 #include "shm/shm_names.h"
 #include "shm/shm_segment.h"
 
-/* How often a picture is taken anew when a process was retired meanwhile. */
-#define PICTURES 8
-#define CUT      "was cut while it was read"
+/*
+ * How often a picture is taken anew when a process was retired meanwhile: more often for the first one, as later
+ * ones can fall back on the sums of the last whole picture. A number that stays odd was left by a dead master.
+ */
+#define PICTURES       8
+#define FIRST_PICTURES 64
+#define CUT            "was cut while it was read"
 
 enum { LINE_WORDS = sizeof(struct shm_line) / 8 };
 
@@ -52,6 +56,8 @@ struct shm_reader {
     struct names ops, states;
     struct element *element;
     uint64_t *retired;
+    uint64_t *value;     /* of the elements, as shown */
+    bool whole;          /* they come from a whole picture, or fell back on one */
     struct place *place; /* NULL: no index was read */
     uint32_t nelements, nplaces;
 };
@@ -79,10 +85,12 @@ static void forget(struct shm_reader *r)
     free(r->states.row);
     free(r->element);
     free(r->retired);
+    free(r->value);
     r->place = NULL;
     r->ops = r->states = (struct names){NULL, 0};
     r->element = NULL;
-    r->retired = NULL;
+    r->retired = r->value = NULL;
+    r->whole = false;
     r->nplaces = r->nelements = 0;
     memset(&r->server, 0, sizeof(r->server));
 }
@@ -165,8 +173,11 @@ static bool elements_read(struct shm_reader *r, const struct shm_section *s)
         shm_field_text(raw[i].help, sizeof(raw->help), e->help);
     }
     free(raw);
-    r->nelements = r->element != NULL ? s->count : 0;
-    return r->element != NULL;
+    r->value = calloc(s->count + 1u, sizeof(*r->value));
+    if (r->element == NULL || r->value == NULL)
+        return false;
+    r->nelements = s->count;
+    return true;
 }
 
 static bool sections_ok(const struct shm_file *f, const struct shm_index *x)
@@ -234,6 +245,13 @@ static void lines_copy(void *arg)
     }
 }
 
+/* Inside a guard. The number alone: sums copied now would not belong to the segments that were read before. */
+static void seq_copy(void *arg)
+{
+    struct lines *l = arg;
+    l->retire_seq = index_word(l->r, offsetof(struct shm_index, retire_seq));
+}
+
 static int64_t since(int64_t now, int64_t then)
 {
     int64_t d;
@@ -252,7 +270,7 @@ static void judge(struct shm_server *s, int64_t beat, int64_t now)
  * One picture of everything. *again: a process was retired meanwhile; its counters may be missing
  * or there twice. false: the index was cut.
  */
-static bool picture(struct shm_reader *r, int dir, int64_t now, bool *again)
+static bool picture(struct shm_reader *r, int dir, int64_t now, bool *again, bool *odd)
 {
     char text[160];
     struct lines before = {.r = r}, after = {.r = r};
@@ -274,10 +292,35 @@ static bool picture(struct shm_reader *r, int dir, int64_t now, bool *again)
         r->server.segments += no == NULL;
         r->server.unusable += no != NULL;
     }
-    if (!shm_file_guard(lines_copy, &after))
+    if (!shm_file_guard(seq_copy, &after))
         return false;
-    *again = (before.retire_seq & 1) != 0 || before.retire_seq != after.retire_seq;
+    *odd = (before.retire_seq & 1) != 0;
+    *again = *odd || before.retire_seq != after.retire_seq;
     return true;
+}
+
+static uint64_t add(uint64_t a, uint64_t b)
+{
+    b = b < SHM_MAX_COUNT ? b : SHM_MAX_COUNT;
+    return a + b < SHM_MAX_COUNT ? a + b : SHM_MAX_COUNT;
+}
+
+/* Sums; a picture that is not whole changes no COUNTER that was known before. */
+static void values_make(struct shm_reader *r, bool whole)
+{
+    for (uint32_t i = 0; i < r->nelements; i++) {
+        const struct element *e = &r->element[i];
+        uint64_t v = 0;
+        if (!whole && r->whole && e->kind == SHM_COUNTER)
+            continue;
+        if (e->kind == SHM_COUNTER && e->id < r->head.retired.count)
+            v = add(v, r->retired[e->id]);
+        for (uint32_t k = 0; k < r->nplaces; k++)
+            if (e->id < r->place[k].copy.counts)
+                v = add(v, r->place[k].copy.count[e->id]);
+        r->value[i] = v;
+    }
+    r->whole = r->whole || whole;
 }
 
 static enum shm_status refuse(struct shm_reader *r, const char *no)
@@ -299,7 +342,7 @@ static enum shm_status refuse_errno(struct shm_reader *r, int rc)
 static enum shm_status refresh(struct shm_reader *r, int dir, int64_t now)
 {
     char text[160];
-    bool fresh, again = true;
+    bool fresh, again = true, odd = false;
     int rc = shm_file_open(&r->file, dir, SHM_INDEX, &fresh);
     if (rc != 0)
         return rc == ENODATA ? refuse(r, "is not a table of ximssd") : refuse_errno(r, rc);
@@ -309,12 +352,13 @@ static enum shm_status refresh(struct shm_reader *r, int dir, int64_t now)
         if (no != NULL)
             return refuse(r, no);
     }
-    for (int i = 0; i < PICTURES && again; i++) {
+    for (int i = 0; again && i < (r->whole || odd ? PICTURES : FIRST_PICTURES); i++) {
         if (i > 0)
             sched_yield();
-        if (!picture(r, dir, now, &again))
+        if (!picture(r, dir, now, &again, &odd))
             return refuse(r, CUT);
     }
+    values_make(r, !again);
     r->server.uptime = since(now, r->head.start_mono);
     return SHM_OK;
 }
@@ -391,24 +435,11 @@ const char *shm_reader_state(const struct shm_reader *r, uint32_t id)
     return n != NULL ? n->monitor : NULL;
 }
 
-static uint64_t add(uint64_t a, uint64_t b)
-{
-    b = b < SHM_MAX_COUNT ? b : SHM_MAX_COUNT;
-    return a + b < SHM_MAX_COUNT ? a + b : SHM_MAX_COUNT;
-}
-
 bool shm_reader_value(const struct shm_reader *r, size_t i, struct shm_value *out)
 {
     if (i >= r->nelements)
         return false;
     const struct element *e = &r->element[i];
-    *out = (struct shm_value){e->name, e->unit, e->help, e->kind, 0};
-    if (e->kind == SHM_COUNTER && e->id < r->head.retired.count)
-        out->value = add(0, r->retired[e->id]);
-    for (uint32_t k = 0; k < r->nplaces; k++) {
-        const struct shm_copy *c = &r->place[k].copy;
-        if (e->id < c->counts)
-            out->value = add(out->value, c->count[e->id]);
-    }
+    *out = (struct shm_value){e->name, e->unit, e->help, e->kind, r->value[i]};
     return true;
 }

@@ -97,7 +97,8 @@ static bool is_repeated(const struct buf *params, struct str key)
 static void take_params(GMimeParamList *list, uint32_t max, struct buf *params, struct buf *charset,
                         struct buf *boundary)
 {
-    struct buf name, value, words;
+    struct buf name, value, words, clean;
+    buf_init(&clean, VALUE_MAX);
     buf_init(&name, VALUE_MAX);
     buf_init(&value, VALUE_MAX);
     buf_init(&words, VALUE_MAX);
@@ -108,16 +109,19 @@ static void take_params(GMimeParamList *list, uint32_t max, struct buf *params, 
         buf_clear(&name);
         buf_clear(&value);
         buf_clear(&words);
+        buf_clear(&clean);
         add_lower(&name, str_of(g_mime_param_get_name(p)));
         struct str key = buf_slice(&name);
         if (charset != NULL && str_eq(key, STR("charset"))) {
+            mime_clean(raw, false, &clean);
             if (charset->n == 0)
-                add_lower(charset, raw);
+                add_lower(charset, buf_slice(&clean));
         } else if (boundary != NULL && str_eq(key, STR("boundary"))) {
             if (boundary->n == 0)
                 buf_str(boundary, raw);
         } else if (!is_repeated(params, key)) {
-            show_words(raw, &words);
+            mime_clean(raw, false, &clean);
+            show_words(buf_slice(&clean), &words);
             mime_decode(buf_slice(&words), &value);
             digest_param_add(params, key, buf_slice(&value));
         }
@@ -125,6 +129,7 @@ static void take_params(GMimeParamList *list, uint32_t max, struct buf *params, 
     buf_free(&name);
     buf_free(&value);
     buf_free(&words);
+    buf_free(&clean);
 }
 
 void mime_params(struct str unfolded, uint32_t max, struct buf *word, struct buf *params,

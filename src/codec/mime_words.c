@@ -110,10 +110,11 @@ void mime_decode(struct str s, struct buf *out)
     buf_init(&bytes, WORDS_MAX);
     buf_init(&utf8, WORDS_MAX);
     struct str charset = STR_NONE;
-    /* After a failed word no other begins before its "=?": unfinished ones must not each look for an end. */
-    bool no_end = false;
+    size_t last_end = s.n; /* behind it no word can end: unfinished ones must not each look for theirs */
+    while (last_end > 1 && (s.p[last_end - 2] != '?' || s.p[last_end - 1] != '='))
+        last_end--;
     for (size_t i = 0; i < s.n;) {
-        const char *hit = no_end ? NULL : memmem(s.p + i, s.n - i, "=?", 2);
+        const char *hit = i + 2 < last_end ? memmem(s.p + i, last_end - i, "=?", 2) : NULL;
         size_t at = hit != NULL ? (size_t)(hit - s.p) : s.n;
         struct str between = str_sub(s, i, at - i);
         struct word w = {.n = 0};
@@ -126,10 +127,8 @@ void mime_decode(struct str s, struct buf *out)
         if (!joined)
             buf_str(out, between);
         if (!word) {
-            if (at < s.n) {
+            if (at < s.n)
                 buf_lit(out, "=?");
-                no_end = memmem(s.p + at + 2, s.n - at - 2, "?=", 2) == NULL;
-            }
             i = at < s.n ? at + 2 : s.n;
             continue;
         }

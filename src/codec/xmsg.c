@@ -13,13 +13,14 @@
 
 /*
  * Traps of libxml2 2.9.14 that this file is built around:
- *   - Push mode gives up when 10 MB of one chunk are ahead of it: large messages are fed in pieces,
- * cut between characters.
+ *   - Push mode gives up when 10 MB of one chunk are ahead of it: large messages are fed in pieces. It takes the
+ *     first > for a tag's end, also in a value, and a CR and LF in two pieces for two line ends: see cut().
+ *   - Of CDATA it takes 300 bytes a piece and looks through all the rest each time, and it lets overlong UTF-8
+ *     pass: it never sees CDATA, but the same text escaped; and the bytes are checked before.
  *   - Names, prefixes and namespace addresses are kept in the context's dictionary for ever: a
  * context whose dictionary has grown is thrown away.
  *   - Without NOENT, the & of an attribute value is reported as "&#38;"; no other & can be in a
  * reported value.
- *   - In CDATA it takes overlong UTF-8: the bytes are checked before.
  *   - After an error it goes on to look at the bytes: the error handler stops it.
  */
 #define CHUNK    ((size_t)32 << 10)
@@ -295,18 +296,85 @@ static enum err context_ready(struct xmsg_parser *p)
     return ERR_OK;
 }
 
+static void feed_piece(struct xmsg_parser *p, struct str piece, bool last)
+{
+    if (p->err != ERR_OK)
+        return;
+    int rc = xmlParseChunk(p->ctxt, piece.p, (int)piece.n, last);
+    if (rc != XML_ERR_OK && p->ctxt->wellFormed == 0 && p->err == ERR_OK)
+        p->err = ERR_ILLEGAL_XML;
+}
+
+/*
+ * The next piece: no tag is cut (a tag is half a piece at most, and a < can only begin one), no character, no line
+ * end, and not the ]]> that text must not have.
+ */
+static struct str cut(struct str s)
+{
+    _Static_assert(CHUNK >= 2 * FRAME_MAX_TAG, "a tag could be cut");
+    if (s.n <= CHUNK)
+        return s;
+    const char *tag = memrchr(s.p, '<', CHUNK);
+    if (tag != NULL && tag >= s.p + CHUNK / 2)
+        return str_sub(s, 0, (size_t)(tag - s.p));
+    struct str piece = utf8_prefix(s, CHUNK);
+    if (piece.p[piece.n - 1] == '\r')
+        piece.n--;
+    while (piece.p[piece.n - 1] == ']' && piece.n > CHUNK - 8)
+        piece.n--;
+    return piece;
+}
+
+static void feed_plain(struct xmsg_parser *p, struct str s, bool last)
+{
+    while (s.n != 0 && p->err == ERR_OK) {
+        struct str piece = cut(s);
+        s = str_sub(s, piece.n, s.n);
+        feed_piece(p, piece, last && s.n == 0);
+    }
+}
+
+/* What stood in CDATA, as text between two empty sections: it must not grow together with the text beside it. */
+static void feed_escaped(struct xmsg_parser *p, struct str s)
+{
+    char piece[4096];
+    feed_piece(p, STR("<![CDATA[]]>"), false);
+    while (s.n != 0 && p->err == ERR_OK) {
+        struct str part = utf8_prefix(s, sizeof piece / 5);
+        if (part.n < s.n && part.p[part.n - 1] == '\r' && part.n > 1)
+            part.n--;
+        s = str_sub(s, part.n, s.n);
+        char *to = piece;
+        for (size_t i = 0; i < part.n; i++) {
+            char c = part.p[i];
+            const char *ref = c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : NULL;
+            if (ref == NULL)
+                *to++ = c;
+            else
+                to = stpcpy(to, ref);
+        }
+        feed_piece(p, (struct str){piece, (size_t)(to - piece)}, false);
+    }
+    feed_piece(p, STR("<![CDATA[]]>"), false);
+}
+
+/* frame_check() has seen to it that a < in front of ![CDATA[ is a section, that it has an end, and a tag behind it. */
 static void feed(struct xmsg_parser *p, struct str msg)
 {
-    while (p->err == ERR_OK) {
-        struct str piece = utf8_prefix(msg, CHUNK);
-        msg = str_sub(msg, piece.n, msg.n);
-        bool last = msg.n == 0;
-        int rc = xmlParseChunk(p->ctxt, piece.p, (int)piece.n, last);
-        if (rc != XML_ERR_OK && p->err == ERR_OK && p->ctxt->wellFormed == 0)
-            p->err = ERR_ILLEGAL_XML;
-        if (last)
+    static const char open[] = "<![CDATA[";
+    static const char close[] = "]]>";
+    for (;;) {
+        const char *hit = memmem(msg.p, msg.n, open, sizeof open - 1);
+        if (hit == NULL)
             break;
+        feed_plain(p, str_sub(msg, 0, (size_t)(hit - msg.p)), false);
+        msg = str_sub(msg, (size_t)(hit - msg.p) + sizeof open - 1, msg.n);
+        hit = memmem(msg.p, msg.n, close, sizeof close - 1);
+        BUG_IF(hit == NULL);
+        feed_escaped(p, str_sub(msg, 0, (size_t)(hit - msg.p)));
+        msg = str_sub(msg, (size_t)(hit - msg.p) + sizeof close - 1, msg.n);
     }
+    feed_plain(p, msg, true);
 }
 
 /* Gives back what a large or odd message left behind. */

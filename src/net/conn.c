@@ -202,6 +202,7 @@ void conn_start_tls(struct conn *c, struct tls_context *tls, struct str behind)
         conn_die(c, CONN_END_INJECTION);
         return;
     }
+    conn_unqueue(c); /* no more turns: the door holds nothing */
     c->flags &= (uint16_t)~CONN_F_PAUSED;
     c->state = CONN_STARTTLS;
     c->tls.wanted = tls_context_ref(tls);

@@ -42,7 +42,7 @@ static void read_tls(struct conn *c, struct str in)
     if (c->state == CONN_DEAD)
         return;
     if (step == TLS_FAILED)
-        conn_die(c, CONN_END_TLS);
+        conn_linger(c, CONN_END_TLS); /* so that the alert arrives */
     else if (step == TLS_EOF && c->state == CONN_OPEN)
         tell_eof(c);
     else if (step == TLS_EOF)

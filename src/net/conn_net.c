@@ -48,6 +48,12 @@ static void leave_steps(struct conn *c)
     TAILQ_REMOVE(&c->net->steps, c, turn_link);
 }
 
+static void leave_queue(struct conn *c)
+{
+    c->flags &= (uint16_t)~CONN_F_IN_QUEUE;
+    TAILQ_REMOVE(&c->net->queue, c, turn_link);
+}
+
 static void leave_writes(struct conn *c)
 {
     c->flags &= (uint16_t)~CONN_F_IN_WRITES;
@@ -87,12 +93,8 @@ static void leave_handshake(struct conn *c)
     struct conn_net *net = c->net;
     c->flags &= (uint16_t) ~(CONN_F_COUNTED | CONN_F_WRITABLE);
     net->handshakes--;
-    struct conn *next = TAILQ_FIRST(&net->queue);
-    if (next == NULL || net->handshakes >= net->opt.handshakes)
-        return;
-    next->flags &= (uint16_t)~CONN_F_IN_QUEUE;
-    TAILQ_REMOVE(&net->queue, next, turn_link);
-    conn_watch(next); /* its bytes still wait: it begins with the next round */
+    if (!TAILQ_EMPTY(&net->queue))
+        loop_again(net->loop);
 }
 
 static void fail_handshake(struct conn *c, const char *problem)
@@ -114,7 +116,7 @@ void conn_begin_handshake(struct conn *c)
         fail_handshake(c, "the client closed the connection");
         return;
     }
-    if (net->handshakes < net->opt.handshakes) {
+    if (TAILQ_EMPTY(&net->queue) && net->handshakes < net->opt.handshakes) {
         enter_handshake(c);
         return;
     }
@@ -160,10 +162,8 @@ void conn_unqueue(struct conn *c)
         leave_turns(c);
     if (c->flags & CONN_F_IN_STEPS)
         leave_steps(c);
-    if (c->flags & CONN_F_IN_QUEUE) {
-        c->flags &= (uint16_t)~CONN_F_IN_QUEUE;
-        TAILQ_REMOVE(&c->net->queue, c, turn_link);
-    }
+    if (c->flags & CONN_F_IN_QUEUE)
+        leave_queue(c);
     if (c->flags & CONN_F_COUNTED)
         leave_handshake(c);
 }
@@ -184,6 +184,10 @@ static void give_turns(struct conn_net *net)
 static void run_steps(struct conn_net *net)
 {
     struct conn *c;
+    while (net->handshakes < net->opt.handshakes && (c = TAILQ_FIRST(&net->queue)) != NULL) {
+        leave_queue(c);
+        enter_handshake(c);
+    }
     for (int n = 0; n < CONN_STEPS && (c = TAILQ_FIRST(&net->steps)) != NULL; n++) {
         leave_steps(c);
         step(c);

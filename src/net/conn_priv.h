@@ -71,7 +71,7 @@ struct conn_net {
 void conn_die(struct conn *c, enum conn_end why);
 /* Asks the loop for the events that state and flags call for. */
 void conn_watch(struct conn *c);
-/* Our last byte is out: FIN, then wait for the peer's. */
+/* Our last byte is out: FIN, then wait for the peer's. The connection's struct may be dead afterwards. */
 void conn_linger(struct conn *c, enum conn_end why);
 
 /* --- conn_io.c */

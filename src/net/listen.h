@@ -65,6 +65,7 @@ struct listener {
     struct loop *loop;
     listen_fn *fn;
     void *arg;
+    loop_closed_fn *closed;
     struct timer rest; /* after an error that would come again at once */
     int fd;
     int reserve;      /* a descriptor to give up when the process has no more (EMFILE) */
@@ -76,5 +77,5 @@ enum err listen_open(struct listener *l, struct loop *loop, int fd, listen_fn *f
                      void *arg) CHECKED;
 /* Stops (false) and starts (true) accepting; waiting connections stay in the kernel's queue. */
 void listen_accept(struct listener *l, bool on);
-/* Closes the socket. `closed` as in loop_io_close(). */
+/* Closes the socket. `closed` as in loop_io_close(), with the arg of listen_open(). */
 void listen_close(struct listener *l, loop_closed_fn *closed);

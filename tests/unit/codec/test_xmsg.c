@@ -12,6 +12,7 @@
 #include <libxml/parser.h>
 #include <libxml/tree.h>
 
+#include "base/clock.h"
 #include "codec/frame.h"
 #include "codec/xmsg.h"
 
@@ -171,10 +172,26 @@ static void test_prefixes_are_plain(void **state)
 
 static void random_text(struct buf *b, bool attr)
 {
-    static const char *const bits[] = {"a",      "&amp;",   "&lt;",   "&#38;", "&gt;",
-                                       " ",      "\n",      "\r\n",   "\t",    "&#9;",
-                                       "&#13;",  "\xc3\xa9", "&#x20ac;", "'",   "&quot;",
-                                       "#38;",   "xyz",     "&apos;", "\xf0\x9f\x98\x80", "]"};
+    static const char *const bits[] = {"a",
+                                       "&amp;",
+                                       "&lt;",
+                                       "&#38;",
+                                       "&gt;",
+                                       " ",
+                                       "\n",
+                                       "\r\n",
+                                       "\t",
+                                       "&#9;",
+                                       "&#13;",
+                                       "\xc3\xa9",
+                                       "&#x20ac;",
+                                       "'",
+                                       "&quot;",
+                                       "#38;",
+                                       "xyz",
+                                       "&apos;",
+                                       "\xf0\x9f\x98\x80",
+                                       "]"};
     for (uint32_t n = rnd(8); n != 0; n--)
         buf_str(b, str_of(bits[rnd(ARRAY_LEN(bits))]));
     if (!attr && rnd(6) == 0)
@@ -247,7 +264,8 @@ static void test_against_dom(void **state)
         buf_init(&b, SIZE_MAX);
         arena_init(&a, 4 << 20);
         random_elem(&b, 0);
-        xmlDoc *doc = xmlReadMemory(b.p, (int)b.n, NULL, "UTF-8", XML_PARSE_NONET | XML_PARSE_NOENT);
+        xmlDoc *doc =
+            xmlReadMemory(b.p, (int)b.n, NULL, "UTF-8", XML_PARSE_NONET | XML_PARSE_NOENT);
         assert_non_null(doc);
         assert_int_equal(xmsg_parse(parser, buf_slice(&b), &a, &root), ERR_OK);
         assert_same(root, xmlDocGetRootElement(doc));
@@ -259,36 +277,100 @@ static void test_against_dom(void **state)
 
 /* --- sizes and memory */
 
-/* What stands around the filling, which is cut by the pieces that libxml2 is fed with. */
-static void large(const char *before, struct str unit, const char *after, size_t n)
+/*
+ * One element with text of n bytes, made of `unit` again and again, which stands for `text`. `pad` bytes in the name
+ * move it over the edges of the pieces that libxml2 is fed with.
+ */
+static void large(struct str unit, struct str text, size_t n, int pad, bool cdata)
 {
-    struct buf b;
+    struct buf b, want;
     struct arena a;
     struct xelem *root;
     buf_init(&b, SIZE_MAX);
+    buf_init(&want, SIZE_MAX);
     arena_init(&a, n * 2 + 100000);
-    buf_str(&b, str_of(before));
-    while (b.n + unit.n < n)
+    buf_printf(&b, "<a%.*s>%s", pad, "0123456789", cdata ? "<![CDATA[" : "");
+    while (b.n + unit.n < n - 30) {
         buf_str(&b, unit);
-    size_t filled = b.n - strlen(before);
-    buf_str(&b, str_of(after));
+        buf_str(&want, text);
+    }
+    buf_printf(&b, "%s</a%.*s>", cdata ? "]]>" : "", pad, "0123456789");
     assert_int_equal(xmsg_parse(parser, buf_slice(&b), &a, &root), ERR_OK);
-    assert_int_equal(root->text.n, filled);
-    assert_true(str_eq(root->text, str_sub(buf_slice(&b), strlen(before), filled)));
+    assert_true(str_eq(root->text, buf_slice(&want)));
     arena_free(&a);
     buf_free(&b);
+    buf_free(&want);
 }
 
 static void test_large_text(void **state)
 {
     (void)state;
-    /* each moves the characters by one over the edge of a piece */
-    large("<a>", STR("\xe2\x82\xac"), "</a>", 200000);
-    large("<aa>", STR("\xe2\x82\xac"), "</aa>", 200000);
-    large("<aaa>", STR("\xe2\x82\xac"), "</aaa>", 200000);
-    large("<a>", STR("0123456789\n"), "</a>", FRAME_MAX_SESSION - 10);
-    large("<a><![CDATA[", STR("01234<>&\xc3\xa9"), "]]></a>", 300000);
-    large("<a><![CDATA[", STR("01234<>&\xc3\xa9"), "]]></a>", FRAME_MAX_SESSION - 20);
+    static const struct {
+        struct str unit, text, in_cdata;
+    } units[] = {
+        {STR("\xe2\x82\xac"), STR("\xe2\x82\xac"), STR("\xe2\x82\xac")},
+        {STR("a\r\n"), STR("a\n"), STR("a\n")},
+        {STR("\r\r\n"), STR("\n\n"), STR("\n\n")},
+        {STR("&amp;"), STR("&"), STR("&amp;")},
+        {STR("&#xe9;]"), STR("\xc3\xa9]"), STR("&#xe9;]")},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+        for (int pad = 0; pad < 8; pad++) {
+            large(units[i].unit, units[i].text, 100000, pad, false);
+            large(units[i].unit, units[i].in_cdata, 100000, pad, true);
+        }
+    }
+    large(STR("0123456789\n"), STR("0123456789\n"), FRAME_MAX_SESSION, 0, false);
+    int64_t start = clock_cpu();
+    large(STR("<&>0\xc3\xa9\n"), STR("<&>0\xc3\xa9\n"), FRAME_MAX_SESSION, 0, true);
+    assert_true(clock_cpu() - start < 4 * CLOCK_SEC); /* left to libxml2, it is quadratic */
+}
+
+/* Tags with > and white space in their values lie on every edge of a piece. */
+static void test_large_tags(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {30, 1000, FRAME_MAX_TAG - 40};
+    for (size_t k = 0; k < ARRAY_LEN(sizes); k++) {
+        for (int pad = 0; pad < 12; pad++) {
+            struct buf b, value;
+            struct arena a;
+            struct xelem *root;
+            int count = 0;
+            buf_init(&b, SIZE_MAX);
+            buf_init(&value, SIZE_MAX);
+            arena_init(&a, 16 << 20);
+            while (value.n < sizes[k])
+                buf_lit(&value, "/> ");
+            buf_printf(&b, "<a>%.*s", pad, "0123456789abc");
+            for (; b.n < 200000; count++)
+                buf_printf(&b, "<b c=\"%.*s\">x</b>", STR_FMT(buf_slice(&value)));
+            buf_lit(&b, "</a>");
+            assert_int_equal(xmsg_parse(parser, buf_slice(&b), &a, &root), ERR_OK);
+            for (const struct xelem *e = root->child; e != NULL; e = e->next, count--)
+                assert_true(str_eq(xelem_attr(e, "c"), buf_slice(&value)));
+            assert_int_equal(count, 0);
+            arena_free(&a);
+            buf_free(&b);
+            buf_free(&value);
+        }
+    }
+}
+
+/* Text and CDATA side by side do not grow together. */
+static void test_cdata_edges(void **state)
+{
+    (void)state;
+    struct arena a;
+    struct xelem *root = parse("<a>1\r<![CDATA[\n2]]]>]<![CDATA[]]>&gt;<![CDATA[\r]]>\n</a>", &a);
+    assert_str(root->text, "1\n\n2]]>\n\n");
+    arena_free(&a);
+    arena_init(&a, 1 << 20);
+    assert_int_equal(xmsg_parse(parser, STR("<a>&am<![CDATA[p;]]></a>"), &a, &root),
+                     ERR_ILLEGAL_XML);
+    assert_int_equal(xmsg_parse(parser, STR("<a>&<![CDATA[#38;]]></a>"), &a, &root),
+                     ERR_ILLEGAL_XML);
+    arena_free(&a);
 }
 
 static void test_many_elements(void **state)
@@ -325,7 +407,7 @@ static void test_arena_caps(void **state)
         struct arena a;
         struct xelem *root;
         arena_init(&a, cap);
-        enum err e = xmsg_parse(parser, STR(msg), &a, &root);
+        enum err e = xmsg_parse(parser, str_of(msg), &a, &root);
         if (fits)
             assert_int_equal(e, ERR_OK);
         else if (e != ERR_OK)
@@ -397,7 +479,7 @@ static void test_large_memory_goes_back(void **state)
 {
     (void)state;
     size_t before = heap_now();
-    large("<a>", STR("0123456789\n"), "</a>", 8 << 20);
+    large(STR("0123456789\n"), STR("0123456789\n"), 8 << 20, 0, false);
     size_t after = heap_now();
     if (HEAP_COUNTS && after > before + (128 << 10))
         fail_msg("%zu bytes more", after - before);
@@ -406,16 +488,12 @@ static void test_large_memory_goes_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tree),
-        cmocka_unit_test(test_attribute_values),
-        cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_prefixes_are_plain),
-        cmocka_unit_test(test_against_dom),
-        cmocka_unit_test(test_large_text),
-        cmocka_unit_test(test_many_elements),
-        cmocka_unit_test(test_arena_caps),
-        cmocka_unit_test(test_memory_is_flat),
-        cmocka_unit_test(test_large_memory_goes_back),
+        cmocka_unit_test(test_tree),           cmocka_unit_test(test_attribute_values),
+        cmocka_unit_test(test_texts),          cmocka_unit_test(test_prefixes_are_plain),
+        cmocka_unit_test(test_against_dom),    cmocka_unit_test(test_large_text),
+        cmocka_unit_test(test_large_tags),     cmocka_unit_test(test_cdata_edges),
+        cmocka_unit_test(test_many_elements),  cmocka_unit_test(test_arena_caps),
+        cmocka_unit_test(test_memory_is_flat), cmocka_unit_test(test_large_memory_goes_back),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -102,7 +102,8 @@ static void test_no_deadlock(void **state)
 static void test_large_bodies(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {IPC_INLINE_MAX - 1, IPC_INLINE_MAX, IPC_INLINE_MAX + 1, 5u << 20};
+    static const size_t sizes[] = {IPC_INLINE_MAX - 1, IPC_INLINE_MAX, IPC_INLINE_MAX + 1,
+                                   5u << 20};
     struct pair t;
     size_t total = 0;
     pair_init(&t, IPC_ROLE_WORKER, IPC_ROLE_KEEPER);
@@ -196,8 +197,9 @@ static void test_peer_gone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_batch),      cmocka_unit_test(test_no_deadlock), cmocka_unit_test(test_large_bodies),
-        cmocka_unit_test(test_descriptor), cmocka_unit_test(test_hostile),     cmocka_unit_test(test_unsealed),
+        cmocka_unit_test(test_batch),        cmocka_unit_test(test_no_deadlock),
+        cmocka_unit_test(test_large_bodies), cmocka_unit_test(test_descriptor),
+        cmocka_unit_test(test_hostile),      cmocka_unit_test(test_unsealed),
         cmocka_unit_test(test_peer_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

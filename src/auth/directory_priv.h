@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#pragma once
+/*
+ * directory_priv: what directory.c (opening, finding) and directory_change.c (writing) share. Nobody else includes it.
+ */
+#include "auth/directory.h"
+#include "db/db.h"
+
+#define DIRECTORY_SECRET 32
+
+/* The columns of an account's row, in the order in which they are read and written. */
+#define ACCOUNT_COLUMNS \
+    "id, name, bank, flags, version, created, real_name, language, recovery, verifiers"
+
+struct directory {
+    struct db *db;
+    struct directory_options opt;
+    uint64_t *load; /* accounts per bank */
+    uint8_t secret[DIRECTORY_SECRET];
+};
+
+/* The account that an alias stands for. */
+enum err directory_find_alias(struct directory *d, struct str name, uint64_t *id) CHECKED;
+
+/* What stands behind the @. */
+static inline struct str directory_domain_of(struct str name)
+{
+    size_t at = str_find(name, '@');
+    return str_sub(name, at + 1, name.n);
+}

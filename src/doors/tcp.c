@@ -1,0 +1,557 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#include "doors/tcp.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "codec/xout.h"
+#include "codec/xscan.h"
+
+#define MESSAGES_PER_ROUND 64 /* of one connection (design 2.2) */
+#define CREDIT_STEP        65536
+#define CREDIT_REST        32768
+#define PARSE_MEMORY       ((size_t)4 << 20)
+
+static const struct conn_ops usual_ops;
+
+/* --- small things */
+
+void tcp_log(const struct tcp_conn *c, int level, const char *text)
+{
+    char peer[LISTEN_TEXT];
+    const char *who = c->login != NULL ? listen_addr_text(&c->login->peer, peer) : NULL;
+    log_write((enum log_level)level, "XIMSSI", c->id, who, "%s", text);
+}
+
+void tcp_write(struct tcp_conn *c, struct str bytes)
+{
+    if (bytes.n == 0)
+        return;
+    c->mid_message = bytes.p[bytes.n - 1] != 0;
+    shm_row_add(c->door->shm, c->row, 0, bytes.n, 0);
+    shm_count_add(c->door->shm, SHM_XIMSS_TRAFFIC_OUT, bytes.n);
+    conn_write(&c->conn, bytes);
+}
+
+void tcp_respond(struct tcp_conn *c, struct str id, enum err e)
+{
+    struct buf *b = &c->door->scratch;
+    buf_clear(b);
+    xout_response(b, id, e);
+    tcp_write(c, buf_slice(b));
+    if (err_num(e) != 0)
+        shm_count_add(c->door->shm, SHM_XIMSS_ERRORS, 1);
+}
+
+static void end(struct tcp_conn *c)
+{
+    c->state = TCP_CLOSING;
+    conn_close(&c->conn);
+}
+
+void tcp_bye(struct tcp_conn *c, const char *why)
+{
+    if (c->state == TCP_CLOSING)
+        return;
+    tcp_log(c, LOG_MAJOR, why);
+    if (!c->mid_message && !conn_in_handshake(&c->conn)) {
+        buf_clear(&c->door->scratch);
+        xout_open(&c->door->scratch, "bye");
+        xout_empty(&c->door->scratch);
+        xout_end(&c->door->scratch);
+        tcp_write(c, buf_slice(&c->door->scratch));
+    }
+    end(c);
+}
+
+static void pause_input(struct tcp_conn *c)
+{
+    if (!c->paused)
+        conn_pause(&c->conn);
+    c->paused = true;
+}
+
+void tcp_go_on(struct tcp_conn *c)
+{
+    if (c->paused)
+        conn_resume(&c->conn);
+    else
+        conn_again(&c->conn);
+    c->paused = false;
+}
+
+static void idle_over(struct timer *t)
+{
+    struct tcp_conn *c = CONTAINER_OF(t, struct tcp_conn, idle);
+    tcp_bye(c, "connection closed: idle");
+}
+
+static void restart_idle(struct tcp_conn *c)
+{
+    loop_timer_set(c->door->loop, &c->idle, c->door->conf->limits.idle);
+}
+
+/* --- requests in flight */
+
+static struct tcp_flight *flight_of(struct tcp_conn *c)
+{
+    uint32_t room = c->door->conf->limits.requests;
+    if (c->flight == NULL) {
+        c->flight = calloc(1, sizeof *c->flight + room * sizeof c->flight->request[0]);
+        if (c->flight != NULL)
+            c->flight->room = room;
+    }
+    return c->flight;
+}
+
+static bool flight_full(const struct tcp_conn *c)
+{
+    const struct tcp_flight *f = c->flight;
+    return f != NULL && (f->count == f->room || f->bytes >= c->door->conf->limits.request_bytes);
+}
+
+static void flight_add(struct tcp_conn *c, struct tcp_flight *f, enum op_id op, size_t bytes)
+{
+    uint32_t at = (f->first + f->count) % f->room;
+    f->request[at].op = (uint16_t)op;
+    f->request[at].bytes = (uint32_t)bytes;
+    f->bytes += bytes;
+    if (f->count++ == 0)
+        shm_row_op_begin(c->door->shm, c->row, (uint16_t)op, loop_now(c->door->loop));
+}
+
+static void flight_answered(struct tcp_conn *c, uint32_t responses)
+{
+    struct tcp_flight *f = c->flight;
+    if (f == NULL || responses == 0)
+        return;
+    while (responses-- != 0 && f->count != 0) {
+        f->bytes -= f->request[f->first].bytes;
+        f->first = (f->first + 1) % f->room;
+        f->count--;
+    }
+    if (f->count != 0) {
+        shm_row_op_begin(c->door->shm, c->row, f->request[f->first].op, loop_now(c->door->loop));
+        return;
+    }
+    shm_row_op_end(c->door->shm, c->row);
+    free(c->flight);
+    c->flight = NULL;
+}
+
+/* --- messages of a session */
+
+/* A noop of the plainest form with nothing in flight is answered here (design 2.2). */
+static bool answer_noop(struct tcp_conn *c, const struct xscan *x, enum op_id op)
+{
+    if (op != OP_NOOP || c->flight != NULL || !x->simple || x->nattrs != 1 || !x->id_plain || c->mid_message)
+        return false;
+    tcp_respond(c, x->id, ERR_OK);
+    return true;
+}
+
+static bool session_message(struct tcp_conn *c, struct str msg)
+{
+    struct tcp_door *d = c->door;
+    struct xscan x;
+    xscan_start(msg, &x);
+    enum op_id op = x.name.p != NULL ? optag_find(x.name) : OP_NONE;
+    if (answer_noop(c, &x, op))
+        return true;
+    struct bus_peer *k = d->host.keeper(d->host.ctx, c->keeper);
+    struct tcp_flight *f = flight_of(c);
+    if (k == NULL || f == NULL) {
+        tcp_bye(c, "connection closed: its keeper is gone");
+        return false;
+    }
+    flight_add(c, f, op, msg.n);
+    bus_put(k, IPC_MSG, c->id, 0, msg);
+    return !flight_full(c);
+}
+
+/* --- input */
+
+static bool first_byte_fits(struct str in)
+{
+    return in.n == 0 || in.p[0] == '<' || in.p[0] == ' ' || in.p[0] == '\t' || in.p[0] == '\r' || in.p[0] == '\n' ||
+           in.p[0] == 0 || (unsigned char)in.p[0] == 0xef;
+}
+
+static bool take_message(struct tcp_conn *c, struct str msg, bool legal, struct str behind)
+{
+    restart_idle(c);
+    shm_count_add(c->door->shm, SHM_XIMSS_REQUESTS, 1);
+    shm_row_add(c->door->shm, c->row, 0, 0, 1);
+    /* In a session the keeper judges illegal messages too, so that answers keep their order. */
+    return c->state == TCP_SESSION ? session_message(c, msg) : tcp_login_message(c, msg, legal, behind);
+}
+
+static size_t message_cap(const struct tcp_conn *c)
+{
+    return c->state == TCP_SESSION ? c->door->conf->limits.message : c->door->conf->limits.message_before_login;
+}
+
+/* Takes messages while the state lets it; *in is left at the first byte that was not taken. */
+static enum err take_messages(struct tcp_conn *c, struct frame *f, struct str *in)
+{
+    struct str msg;
+    uint32_t n = 0;
+    while (conn_is_open(&c->conn) && (c->state == TCP_PRE || c->state == TCP_STEP || c->state == TCP_SESSION) &&
+           !flight_full(c)) {
+        if (n++ == MESSAGES_PER_ROUND) {
+            conn_again(&c->conn);
+            return ERR_OK;
+        }
+        frame_set_max(f, message_cap(c));
+        enum err e = frame_next(f, in, &msg);
+        if (e != ERR_OK && e != ERR_ILLEGAL_XML)
+            return e;
+        if (!take_message(c, msg, e == ERR_OK, *in))
+            return ERR_OK;
+    }
+    return ERR_OK;
+}
+
+static void drop_input(struct tcp_conn *c)
+{
+    if (c->input == NULL)
+        return;
+    c->door->input_bytes -= c->input->held.n;
+    buf_free(&c->input->held);
+    free(c->input);
+    c->input = NULL;
+}
+
+/* Keeps what was not taken. false: no room for it. */
+static bool keep_rest(struct tcp_conn *c, struct tcp_input *work, struct str rest)
+{
+    struct tcp_door *d = c->door;
+    size_t before = c->input != NULL ? c->input->held.n : 0;
+    if (rest.n == 0 && !frame_begun(&work->frame)) {
+        (void)!frame_stash(&work->held, rest);
+        if (c->input != NULL) {
+            free(c->input);
+            c->input = NULL;
+        }
+        return true;
+    }
+    if (c->input == NULL && (c->input = malloc(sizeof *c->input)) == NULL)
+        return false;
+    bool kept = d->input_bytes + rest.n <= d->conf->limits.input_memory && frame_stash(&work->held, rest) == ERR_OK;
+    *c->input = *work;
+    d->input_bytes += c->input->held.n - before;
+    return kept;
+}
+
+static void on_data(struct conn *conn, struct str fresh)
+{
+    struct tcp_conn *c = CONTAINER_OF(conn, struct tcp_conn, conn);
+    struct tcp_door *d = c->door;
+    struct tcp_input work;
+    struct str in;
+    if (c->state == TCP_CLOSING)
+        return;
+    if (c->input != NULL) {
+        work = *c->input;
+        d->input_bytes -= c->input->held.n;
+        c->input->held.n = 0;
+    } else {
+        frame_init(&work.frame, message_cap(c));
+        buf_init(&work.held, d->conf->limits.message + CONN_READ_MAX * 2);
+    }
+    shm_row_add(d->shm, c->row, fresh.n, 0, 0);
+    shm_count_add(d->shm, SHM_XIMSS_TRAFFIC_IN, fresh.n);
+    enum err e = frame_join(&work.held, fresh, &in);
+    if (e == ERR_OK)
+        e = take_messages(c, &work.frame, &in);
+    if (!conn_is_open(conn) || c->state == TCP_CLOSING) {
+        buf_free(&work.held);
+        if (c->input != NULL) {
+            free(c->input);
+            c->input = NULL;
+        }
+        return;
+    }
+    if (e == ERR_TOO_LONG) {
+        buf_free(&work.held);
+        free(c->input);
+        c->input = NULL;
+        tcp_bye(c, "connection closed: message is too long");
+        return;
+    }
+    if (!keep_rest(c, &work, in)) {
+        tcp_bye(c, "connection closed: no memory for input");
+        return;
+    }
+    if (c->state == TCP_WAIT || flight_full(c))
+        pause_input(c);
+    else if (c->eof && c->flight == NULL && c->state != TCP_WAIT)
+        end(c);
+}
+
+/* The very first bytes decide whether this is XIMSS at all (protocol 1, 4.12). */
+static void on_first_data(struct conn *conn, struct str fresh)
+{
+    struct tcp_conn *c = CONTAINER_OF(conn, struct tcp_conn, conn);
+    if (!first_byte_fits(fresh)) {
+        tcp_log(c, LOG_MAJOR, "connection closed: this is not XIMSS");
+        conn_abort(conn);
+        return;
+    }
+    if (fresh.n != 0)
+        conn->ops = &usual_ops;
+    on_data(conn, fresh);
+}
+
+/* Half-close: what was received is finished and answered (protocol 1, 1.1). */
+static void on_eof(struct conn *conn)
+{
+    struct tcp_conn *c = CONTAINER_OF(conn, struct tcp_conn, conn);
+    c->eof = true;
+    if (c->flight == NULL && c->state != TCP_WAIT && !c->paused)
+        end(c);
+}
+
+static void on_sent(struct conn *conn, size_t n)
+{
+    struct tcp_conn *c = CONTAINER_OF(conn, struct tcp_conn, conn);
+    struct tcp_door *d = c->door;
+    if (c->state != TCP_SESSION)
+        return;
+    c->sent += (uint32_t)n;
+    if (c->sent < CREDIT_STEP && (c->sent < CREDIT_REST || conn_unsent(conn) != 0))
+        return;
+    struct bus_peer *k = d->host.keeper(d->host.ctx, c->keeper);
+    if (k != NULL)
+        bus_put(k, IPC_CREDIT, c->id, c->sent, STR_NONE);
+    c->sent = 0;
+}
+
+static void on_tls(struct conn *conn, const char *problem)
+{
+    struct tcp_conn *c = CONTAINER_OF(conn, struct tcp_conn, conn);
+    char line[200];
+    if (problem != NULL) {
+        char peer[LISTEN_TEXT];
+        log_write(LOG_FAILURES, "XIMSSI", c->id,
+                  c->login != NULL ? listen_addr_text(&c->login->peer, peer) : NULL, "TLS: %s", problem);
+        return;
+    }
+    bool v13 = strcmp(conn_tls_version(conn), "TLSv1.3") == 0;
+    shm_row_tls(c->door->shm, c->row, v13 ? 0x0304 : 0x0303);
+    shm_row_state(c->door->shm, c->row, SHM_STATE_AUTHENTICATING, 0);
+    const struct conf_domain *named = conf_domain_find(c->door->conf, str_of(conn_tls_name(conn)));
+    if (named != NULL && c->login != NULL)
+        c->login->domain = named;
+    snprintf(line, sizeof line, "%s, %s", conn_tls_version(conn), conn_tls_cipher(conn));
+    tcp_log(c, LOG_LOW, line);
+}
+
+static void on_closed(struct conn *conn, enum conn_end why)
+{
+    struct tcp_conn *c = CONTAINER_OF(conn, struct tcp_conn, conn);
+    struct tcp_door *d = c->door;
+    tcp_log(c, LOG_MAJOR, conn_end_text(why));
+    struct bus_peer *k = c->login == NULL ? d->host.keeper(d->host.ctx, c->keeper) : NULL;
+    if (k != NULL)
+        bus_put(k, IPC_DETACH, c->id, 0, STR_NONE);
+    struct bus_peer *a = c->login != NULL && c->login->asked != OP_NONE ? d->host.auth(d->host.ctx) : NULL;
+    if (a != NULL)
+        bus_put(a, IPC_LOGIN_DROP, c->id, c->login->attempt, STR_NONE);
+    loop_timer_cancel(d->loop, &c->idle);
+    drop_input(c);
+    free(c->flight);
+    tcp_login_free(&c->login);
+    shm_row_free(d->shm, c->row);
+    shm_count_sub(d->shm, SHM_XIMSS_ACTIVE, 1);
+    idmap_remove(&d->conns, c->id);
+    d->host.closed(d->host.ctx, c->id, c->place);
+    free(c);
+}
+
+static const struct conn_ops first_ops = {
+    .on_data = on_first_data, .on_eof = on_eof, .on_sent = on_sent, .on_tls = on_tls, .on_closed = on_closed};
+static const struct conn_ops usual_ops = {
+    .on_data = on_data, .on_eof = on_eof, .on_sent = on_sent, .on_tls = on_tls, .on_closed = on_closed};
+
+/* --- life */
+
+enum err tcp_door_init(struct tcp_door *d)
+{
+    arena_init(&d->arena, PARSE_MEMORY);
+    buf_init(&d->scratch, PARSE_MEMORY);
+    idmap_init(&d->conns);
+    d->parser = xmsg_parser_new();
+    return d->parser != NULL ? ERR_OK : ERR_NOMEM;
+}
+
+static void publish(struct tcp_conn *c, const struct listen_addr *peer, bool tls)
+{
+    struct shm_row row;
+    memset(&row, 0, sizeof row);
+    row.session = c->id;
+    row.state = tls ? SHM_STATE_TLS_HANDSHAKE : SHM_STATE_AUTHENTICATING;
+    row.connected = loop_now(c->door->loop);
+    struct ip ip;
+    memcpy(ip.b, peer->ip, sizeof ip.b);
+    row.family = ip_is_v4(&ip) ? SHM_FAMILY_IP4 : SHM_FAMILY_IP6;
+    memcpy(row.address, row.family == SHM_FAMILY_IP4 ? ip.b + 12 : ip.b, row.family == SHM_FAMILY_IP4 ? 4 : 16);
+    row.port = peer->port;
+    row.transport = SHM_TRANSPORT_TCP;
+    shm_row_publish(c->door->shm, c->row, &row);
+}
+
+void tcp_door_accept(struct tcp_door *d, int fd, const struct listen_addr *peer, uint32_t id, uint32_t place,
+                     const struct conf_listener *l)
+{
+    struct tcp_conn *c = calloc(1, sizeof *c);
+    bool tls = l->tls == CONF_TLS_YES;
+    enum err e = c != NULL ? ERR_OK : ERR_NOMEM;
+    if (e == ERR_OK) {
+        c->door = d;
+        c->id = id;
+        c->place = place;
+        c->tls_mode = (uint8_t)l->tls;
+        c->row = shm_row_alloc(d->shm);
+        timer_init(&c->idle, idle_over);
+        c->login = tcp_login_new(c, peer);
+        if (c->login == NULL || c->row == SHM_NO_ROW || (tls && d->tls == NULL))
+            e = ERR_NOMEM;
+    }
+    if (e == ERR_OK)
+        e = idmap_put(&d->conns, id, c);
+    if (e == ERR_OK && (e = conn_open(&c->conn, d->net, fd, &first_ops, tls ? d->tls : NULL)) != ERR_OK)
+        idmap_remove(&d->conns, id);
+    if (e != ERR_OK) {
+        close(fd);
+        if (c != NULL) {
+            tcp_login_free(&c->login);
+            if (c->row != SHM_NO_ROW)
+                shm_row_free(d->shm, c->row);
+            free(c);
+        }
+        d->host.closed(d->host.ctx, id, place);
+        return;
+    }
+    publish(c, peer, tls);
+    shm_count_add(d->shm, SHM_XIMSS_ACTIVE, 1);
+    shm_count_add(d->shm, SHM_XIMSS_TOTAL, 1);
+    restart_idle(c);
+    tcp_log(c, LOG_MAJOR, "got connection");
+    if (d->stopping)
+        tcp_bye(c, "connection closed: shutdown");
+}
+
+/* --- packets */
+
+static void attached(struct tcp_conn *c, struct bus_peer *keeper, const struct ipc_item *it)
+{
+    struct tcp_door *d = c->door;
+    struct ipc_in in = {it->body, false};
+    struct str name = ipc_get_str(&in);
+    struct str output = ipc_get_rest(&in);
+    if (c->login == NULL || c->login->attempt != it->seq || c->state != TCP_WAIT || !conn_is_open(&c->conn)) {
+        bus_put(keeper, IPC_DETACH, it->id, 0, STR_NONE);
+        return;
+    }
+    c->keeper = (uint16_t)keeper->number;
+    c->state = TCP_SESSION;
+    tcp_login_free(&c->login);
+    shm_row_login(d->shm, c->row, name.p, name.n, SHM_STATE_READING_REQUEST);
+    tcp_write(c, output);
+    tcp_go_on(c);
+}
+
+static void session_output(struct tcp_conn *c, const struct ipc_item *it)
+{
+    bool was_full = flight_full(c);
+    tcp_write(c, it->body);
+    flight_answered(c, it->seq);
+    if (was_full && !flight_full(c) && conn_is_open(&c->conn))
+        tcp_go_on(c);
+    else if (c->eof && c->flight == NULL && !c->paused)
+        end(c);
+}
+
+void tcp_door_item(struct tcp_door *d, struct bus_peer *from, const struct ipc_item *it)
+{
+    struct tcp_conn *c = it->id != 0 ? idmap_get(&d->conns, it->id) : NULL;
+    bool mine = c != NULL && c->login == NULL && c->keeper == from->number;
+    switch (it->type) {
+    case IPC_ATTACHED:
+        if (c != NULL)
+            attached(c, from, it);
+        else
+            bus_put(from, IPC_DETACH, it->id, 0, STR_NONE);
+        break;
+    case IPC_OUT:
+        if (mine)
+            session_output(c, it);
+        break;
+    case IPC_END:
+        if (mine)
+            end(c);
+        break;
+    default:
+        if (c != NULL && c->login != NULL)
+            tcp_login_item(c, it);
+        break;
+    }
+}
+
+static void for_each(struct tcp_door *d, void (*fn)(struct tcp_conn *, uint32_t), uint32_t arg)
+{
+    uint32_t at = 0;
+    struct tcp_conn *c;
+    while ((c = idmap_next(&d->conns, &at)) != NULL) /* connections leave the map only in on_closed, later */
+        fn(c, arg);
+}
+
+static void resend(struct tcp_conn *c, uint32_t unused)
+{
+    (void)unused;
+    if (c->login != NULL)
+        tcp_login_resend(c);
+}
+
+void tcp_door_auth_up(struct tcp_door *d)
+{
+    for_each(d, resend, 0);
+}
+
+static void keeper_is_gone(struct timer *t)
+{
+    struct tcp_conn *c = CONTAINER_OF(t, struct tcp_conn, idle);
+    tcp_bye(c, "connection closed: its keeper is gone");
+}
+
+static void end_soon(struct tcp_conn *c, uint32_t keeper)
+{
+    if (c->login != NULL || c->keeper != keeper || c->state == TCP_CLOSING)
+        return;
+    pause_input(c);
+    loop_timer_cancel(c->door->loop, &c->idle);
+    timer_init(&c->idle, keeper_is_gone);
+    loop_timer_set(c->door->loop, &c->idle, (int64_t)arc4random_uniform(2000) * CLOCK_MS);
+}
+
+void tcp_door_keeper_gone(struct tcp_door *d, uint32_t keeper)
+{
+    for_each(d, end_soon, keeper);
+}
+
+static void stop_one(struct tcp_conn *c, uint32_t unused)
+{
+    (void)unused;
+    tcp_bye(c, "connection closed: shutdown");
+}
+
+void tcp_door_stop(struct tcp_door *d)
+{
+    d->stopping = true;
+    for_each(d, stop_one, 0);
+}

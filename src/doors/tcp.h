@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#pragma once
+/*
+ * tcp: the door of XIMSS over TCP, clear or TLS (protocol 1, sections 1-3, 5). It lives in a worker and knows no store, no
+ * password and no file: messages before login are answered here or put to auth, later ones go to the session's keeper as they are.
+ *
+ *   PRE -- login, listFeatures --> WAIT (auth works) --> PRE (failed) or SESSION
+ *                                   |  ^
+ *                                   v  | auth
+ *                                  STEP (a challenge is out)
+ *
+ * While the state is WAIT, input stays unread: what was pipelined behind a login waits within the cap of messages before
+ * login. In SESSION input is read while fewer than `limits.requests` requests and `limits.request_bytes` are unanswered.
+ *
+ * An idle session costs sizeof(struct tcp_conn) and nothing else here (design 9.9): input, flight and login exist
+ * while there is something in them.
+ */
+#include "base/idmap.h"
+#include "codec/addrlist.h"
+#include "codec/frame.h"
+#include "codec/optag.h"
+#include "codec/xmsg.h"
+#include "conf/conf.h"
+#include "net/bus.h"
+#include "net/conn.h"
+#include "net/listen.h"
+#include "shm/shm_writer.h"
+
+struct tcp_door;
+
+enum tcp_state {
+    TCP_PRE,     /* before login */
+    TCP_WAIT,    /* auth has been asked, or an answer is delayed */
+    TCP_STEP,    /* a challenge is out */
+    TCP_SESSION, /* logged in */
+    TCP_CLOSING, /* nothing more is read */
+};
+
+/* Bytes of a message that is not complete, or that must wait. */
+struct tcp_input {
+    struct frame frame;
+    struct buf held;
+};
+
+/* Requests that are with the keeper. */
+struct tcp_flight {
+    uint32_t first, count, room;
+    size_t bytes;
+    struct {
+        uint32_t bytes;
+        uint16_t op;
+    } request[];
+};
+
+/* What a connection needs before login only. */
+struct tcp_login {
+    struct tcp_conn *owner;
+    struct listen_addr peer;
+    const struct conf_domain *domain; /* target domain (protocol 1, 2.1) */
+    uint32_t attempt;                 /* number of the LOGIN that is out */
+    uint32_t failures;
+    uint32_t errors;     /* protocol errors */
+    enum op_id asked;    /* what is out: OP_LOGIN, OP_LIST_FEATURES; OP_NONE: nothing */
+    struct str id;       /* of that request; points into `texts` */
+    struct buf texts;
+    struct buf body;     /* the LOGIN item until it is answered, for a new auth (design 2.3); secret */
+    bool resent, stepped;
+    enum err verdict;    /* waits for the delay to pass */
+    struct timer timer;  /* that delay, or the time limit of an answer */
+};
+
+struct tcp_conn {
+    struct conn conn;
+    struct timer idle;
+    struct tcp_door *door;
+    struct tcp_input *input;
+    struct tcp_flight *flight;
+    struct tcp_login *login; /* NULL in a session */
+    uint32_t id;             /* of connection and session (protocol 1, 9.1) */
+    uint32_t place;          /* the gate's entry */
+    uint32_t row;            /* in the shared table */
+    uint32_t sent;           /* passed to the kernel, keeper not told yet */
+    uint16_t keeper;         /* number */
+    uint8_t state;           /* enum tcp_state */
+    uint8_t tls_mode;        /* enum conf_tls of the listener */
+    bool eof;                /* the client sends no more */
+    bool mid_message;        /* the last bytes written do not end a message */
+    bool paused;
+};
+_Static_assert(sizeof(struct tcp_conn) <= 448, "an idle connection has 448 bytes in its worker (design 9.9)");
+
+/* What the worker gives the door. */
+struct tcp_host {
+    void *ctx;
+    struct bus_peer *(*auth)(void *ctx);                    /* NULL: not there now */
+    struct bus_peer *(*keeper)(void *ctx, uint32_t number); /* as above */
+    void (*closed)(void *ctx, uint32_t id, uint32_t place); /* leave the gate */
+};
+
+struct tcp_door {
+    struct tcp_host host;
+    struct loop *loop;
+    struct conn_net *net;
+    const struct conf *conf;
+    struct shm_writer *shm;
+    struct tls_context *tls; /* NULL: no certificate */
+    struct xmsg_parser *parser;
+    struct arena arena; /* of the message before login that is looked at now */
+    struct buf scratch; /* of the answer that is written now */
+    struct idmap conns; /* id -> struct tcp_conn */
+    size_t input_bytes; /* of all incomplete messages together (limits.input_memory) */
+    uint32_t next_attempt;
+    bool stopping;
+};
+
+/* The fields host, loop, net, conf, shm, tls are the caller's; the rest is made here. */
+enum err tcp_door_init(struct tcp_door *d) CHECKED;
+
+/* A connection that the gate let in; takes over fd. */
+void tcp_door_accept(struct tcp_door *d, int fd, const struct listen_addr *peer, uint32_t id, uint32_t place,
+                     const struct conf_listener *l);
+
+/* Packets of auth and keepers for connections of this door. */
+void tcp_door_item(struct tcp_door *d, struct bus_peer *from, const struct ipc_item *it);
+/* A new auth: logins that the old one did not answer are put to it once. */
+void tcp_door_auth_up(struct tcp_door *d);
+/* Its sessions end, with <bye/>, spread over two seconds (design 2.5). */
+void tcp_door_keeper_gone(struct tcp_door *d, uint32_t keeper);
+/* <bye/> to everybody. */
+void tcp_door_stop(struct tcp_door *d);
+
+/* --- between the files of this door */
+void tcp_write(struct tcp_conn *c, struct str bytes);
+void tcp_respond(struct tcp_conn *c, struct str id, enum err e);
+/* <bye/> (not inside a message) and the end. why: for the log. */
+void tcp_bye(struct tcp_conn *c, const char *why);
+/* Input again, beginning with what was kept. */
+void tcp_go_on(struct tcp_conn *c);
+void tcp_log(const struct tcp_conn *c, int level, const char *text);
+/* A message before login. false: what follows stays where it is (state WAIT or closing). */
+bool tcp_login_message(struct tcp_conn *c, struct str msg, bool legal, struct str behind);
+void tcp_login_item(struct tcp_conn *c, const struct ipc_item *it);
+void tcp_login_resend(struct tcp_conn *c);
+struct tcp_login *tcp_login_new(struct tcp_conn *c, const struct listen_addr *peer);
+void tcp_login_free(struct tcp_login **l);

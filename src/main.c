@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+/* ximssd: arguments -> role. */
+#include <bsd/unistd.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/conf.h"
+#include "proc/child.h"
+#include "proc/master.h"
+#include "ximss/ops.h"
+
+static void usage(FILE *to)
+{
+    fputs("usage: ximssd [-c FILE] [-f]        run the server; -f: stay in the foreground\n"
+          "       ximssd [-c FILE] -t          check the configuration: every problem, one line each\n"
+          "       ximssd [-c FILE] -T          print the effective configuration\n"
+          "       ximssd -x sample|man|operations   print the sample file, ximssd.conf(5), the operations\n"
+          "       ximssd -V                    print the version\n"
+          "Exit codes: 0 fine, 1 cannot start or problems found, 2 wrong usage.\n",
+          to);
+}
+
+static int check(const char *path, bool print)
+{
+    struct arena a;
+    struct conf *c = NULL;
+    struct conf_problems problems;
+    arena_init(&a, (size_t)64 << 20);
+    enum err e = path != NULL ? conf_load(path, &a, &c, &problems)
+                              : conf_load_text(STR("(built in)"), STR(""), &a, &c, &problems);
+    if (e != ERR_OK)
+        conf_problems_print(stderr, &problems);
+    else if (print)
+        conf_print_effective(stdout, c);
+    arena_free(&a);
+    return e == ERR_OK ? 0 : 1;
+}
+
+static int print_text(const char *what)
+{
+    if (strcmp(what, "sample") == 0)
+        conf_print_sample(stdout);
+    else if (strcmp(what, "man") == 0)
+        conf_print_man(stdout);
+    else if (strcmp(what, "operations") == 0)
+        ops_print(stdout);
+    else {
+        usage(stderr);
+        return 2;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv, char **envp)
+{
+    struct master_options opt = {0};
+    int mode = 0, c;
+    setproctitle_init(argc, argv, envp);
+    if (argc == 5 && strcmp(argv[1], "--role") == 0)
+        return child_main(argc - 2, argv + 2);
+    static const struct option longs[] = {{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
+    while ((c = getopt_long(argc, argv, "c:ftTVx:h", longs, NULL)) != -1) {
+        switch (c) {
+        case 'c':
+            opt.conf_path = optarg;
+            break;
+        case 'f':
+            opt.foreground = true;
+            break;
+        case 'x':
+            return print_text(optarg);
+        case 'V':
+            puts("ximssd " XIMSSD_VERSION);
+            return 0;
+        case 'h':
+            usage(stdout);
+            return 0;
+        case 't':
+        case 'T':
+            mode = c;
+            break;
+        default:
+            usage(stderr);
+            return 2;
+        }
+    }
+    if (optind != argc) {
+        usage(stderr);
+        return 2;
+    }
+    if (mode != 0)
+        return check(opt.conf_path, mode == 'T');
+    return master_run(&opt);
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#include "proc/auth.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "proc/settings.h"
+
+#define TICK (250 * CLOCK_MS)
+
+static enum err find(void *ctx, struct str name, struct account *out)
+{
+    struct auth_proc *a = ctx;
+    return directory_find(a->dir, name, out);
+}
+
+/* --- start */
+
+static enum err read_domains(struct auth_proc *a)
+{
+    const struct conf *conf = a->c->conf;
+    a->domains = arena_array(&a->c->arena, conf->ndomains, sizeof *a->domains);
+    if (a->domains == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < conf->ndomains && i < DIRECTORY_DOMAINS; i++)
+        a->domains[a->ndomains++] = conf->domains[i].name;
+    return ERR_OK;
+}
+
+static enum err open_directory(struct auth_proc *a)
+{
+    char path[1100];
+    struct directory_options opt = {.banks = a->c->banks, .domains = a->domains, .ndomains = a->ndomains};
+    if ((size_t)snprintf(path, sizeof path, "%s/accounts.db", a->c->conf->server.state_dir.p) >= sizeof path)
+        return ERR_TOO_LONG;
+    return directory_open(&a->dir, path, &opt);
+}
+
+/* Unknown names are checked against a hash of the same cost as everybody's; made here, before anybody waits. */
+static enum err make_dummy(struct auth_proc *a)
+{
+    uint8_t random[24];
+    char text[49];
+    struct verifiers v;
+    arc4random_buf(random, sizeof random);
+    for (size_t i = 0; i < sizeof random; i++)
+        snprintf(text + 2 * i, 3, "%02x", random[i]);
+    enum err e = verifier_make(str_of(text), &a->env.verifier, &v);
+    if (e == ERR_OK)
+        e = sasl_env_init(&a->env, directory_secret(a->dir), str_of(v.hash));
+    verifier_wipe(&v);
+    return e;
+}
+
+static enum err start(struct child *c)
+{
+    struct auth_proc *a = c->data;
+    const struct conf *conf = c->conf;
+    struct faillog_options fo = settings_faillog(conf);
+    a->c = c;
+    a->jobs_tail = &a->jobs;
+    idmap_init(&a->logins);
+    idmap_init(&a->questions);
+    addrlist_init(&a->clients);
+    a->gate = gate_of(c->gate_mem, c->gate_bytes);
+    BUG_IF(a->gate == NULL);
+    a->env = (struct sasl_env){.find = find, .ctx = a, .cache = &a->cache, .nonces = &a->nonces, .fails = &a->fails,
+                               .verifier = settings_verifier(conf)};
+    snprintf(a->env.host, sizeof a->env.host, "%.*s", STR_FMT(conf->domains[0].name));
+    enum err e = faillog_attach(&a->fails, c->faillog_mem, c->faillog_bytes, &fo);
+    if (e == ERR_OK)
+        e = addrlist_parse(&a->clients, conf->server.client_addresses, NULL);
+    if (e == ERR_OK)
+        e = pwcache_init(&a->cache, PWCACHE_ENTRIES, conf->login.verify_cache);
+    if (e == ERR_OK)
+        e = nonces_init(&a->nonces, NONCE_USED);
+    if (e == ERR_OK)
+        e = read_domains(a);
+    if (e == ERR_OK)
+        e = open_directory(a);
+    if (e == ERR_OK)
+        e = make_dummy(a);
+    if (e != ERR_OK)
+        log_write(LOG_FAILURES, "AUTH", 0, NULL, "cannot start: %s", err_name(e));
+    else
+        loop_timer_set(c->loop, &a->tick, TICK);
+    return e;
+}
+
+/* --- packets */
+
+static void rcpt(struct auth_proc *a, struct bus_peer *worker, const struct ipc_item *it)
+{
+    struct name name;
+    struct account acc = {.id = 0};
+    struct buf b;
+    enum err e = name_canon(it->body, a->domains[0], &name);
+    if (e == ERR_OK)
+        e = directory_find(a->dir, name_str(&name), &acc);
+    if (e != ERR_OK && e != ERR_DB)
+        e = ERR_UNKNOWN_USER;
+    buf_init(&b, IPC_BODY_MAX);
+    ipc_put_u64(&b, acc.id);
+    ipc_put_u32(&b, acc.bank);
+    ipc_put_str(&b, e == ERR_OK ? name_str(&acc.name) : STR(""));
+    bus_put(worker, IPC_RCPT_ANSWER, (uint32_t)e, it->seq, buf_slice(&b));
+    buf_free(&b);
+    account_wipe(&acc);
+}
+
+static void item(struct child *c, struct bus_peer *from, const struct ipc_item *it)
+{
+    struct auth_proc *a = c->data;
+    switch (it->type) {
+    case IPC_LOGIN:
+        auth_login_begin(a, from, it);
+        break;
+    case IPC_LOGIN_STEP:
+        auth_login_step(a, from, it);
+        break;
+    case IPC_LOGIN_DROP:
+        auth_login_drop(a, it->id, it->seq);
+        break;
+    case IPC_FEATURES:
+        auth_features(a, from, it);
+        break;
+    case IPC_RCPT:
+        rcpt(a, from, it);
+        break;
+    case IPC_SESSION_CHECKED:
+        auth_session_checked(a, it);
+        break;
+    case IPC_PASSWORD:
+        auth_password(a, from, it);
+        break;
+    case IPC_HASHED:
+        auth_job_answer(a, from->number, (enum err)(it->id < ERR_COUNT ? it->id : ERR_PACKET), it->body);
+        break;
+    case IPC_CTL:
+        auth_ctl(a, it);
+        break;
+    default:
+        break;
+    }
+}
+
+static void peer_up(struct child *c, struct child_peer *p)
+{
+    struct auth_proc *a = c->data;
+    if (p->bus.role == IPC_ROLE_HASHER)
+        auth_hasher_up(a, p->bus.number);
+    else if (p->bus.role == IPC_ROLE_KEEPER)
+        auth_keeper_up(a);
+}
+
+static void peer_gone(struct child *c, struct child_peer *p)
+{
+    struct auth_proc *a = c->data;
+    if (p->bus.role == IPC_ROLE_HASHER)
+        auth_hasher_gone(a, p->bus.number);
+    if (p->bus.role == IPC_ROLE_WORKER) {
+        auth_logins_of_worker_gone(a, p->bus.number);
+        /* The dead worker's places in the gate (design 2.4). */
+        gate_clear_owner(a->gate, p->bus.number + 1);
+    }
+}
+
+static void tick(struct timer *t)
+{
+    struct auth_proc *a = CONTAINER_OF(t, struct auth_proc, tick);
+    int64_t now = clock_mono();
+    auth_jobs_tick(a, now);
+    auth_logins_tick(a, now);
+    loop_timer_set(a->c->loop, t, TICK);
+}
+
+static const struct child_hooks hooks = {.start = start, .item = item, .peer_up = peer_up, .peer_gone = peer_gone};
+
+void auth_setup(struct child *c)
+{
+    static struct auth_proc a;
+    timer_init(&a.tick, tick);
+    c->hooks = &hooks;
+    c->data = &a;
+}

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+/*
+ * Logins: LOGIN and LOGIN_STEP of a worker go into src/auth's state machine; its questions go to hashers and
+ * keepers; a verdict goes to the worker (failed) or to the keeper of the account's bank (attach, design 2.3).
+ */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "codec/ipcbody.h"
+#include "proc/auth.h"
+#include "proc/banks.h"
+
+struct auth_login {
+    struct auth_proc *a;
+    struct sasl s;
+    uint32_t conn, attempt;
+    uint32_t worker, worker_generation;
+    uint32_t question; /* a keeper's answer is awaited, or 0 */
+    uint32_t flags;    /* of the LOGIN */
+    char *request_id;
+    size_t request_id_n;
+    int64_t attach_by; /* success, but its keeper is not there: until when to wait; 0: not in that state */
+};
+
+static void login_free(struct auth_login *l)
+{
+    struct auth_proc *a = l->a;
+    auth_job_orphan(a, l);
+    if (l->question != 0)
+        idmap_remove(&a->questions, l->question);
+    if (idmap_get(&a->logins, l->conn) == l)
+        idmap_remove(&a->logins, l->conn);
+    sasl_end(&l->s);
+    free(l->request_id);
+    free(l);
+}
+
+static struct bus_peer *worker_of(struct auth_login *l)
+{
+    struct child_peer *p = child_peer(l->a->c, IPC_ROLE_WORKER, l->worker);
+    return p != NULL && p->bus.generation == l->worker_generation ? &p->bus : NULL;
+}
+
+static void fail(struct auth_login *l, enum err e, int64_t delay)
+{
+    uint32_t body[2] = {(uint32_t)e, (uint32_t)(delay / CLOCK_MS)};
+    struct bus_peer *w = worker_of(l);
+    if (w != NULL)
+        bus_put(w, IPC_LOGIN_FAILED, l->conn, l->attempt, (struct str){(const char *)body, sizeof body});
+    login_free(l);
+}
+
+static void stored(struct auth_proc *a, void *arg, enum err e, struct str body);
+
+/* A right password whose stored forms are out of date is stored anew, behind everybody's back. */
+static void renew_verifiers(struct auth_login *l)
+{
+    struct auth_proc *a = l->a;
+    static const struct ip ours;
+    struct buf b;
+    uint64_t *account = malloc(sizeof *account);
+    if (account == NULL)
+        return;
+    *account = l->s.account.id;
+    buf_init(&b, IPC_BODY_MAX);
+    verifier_job_make(&b, &a->env.verifier, buf_slice(&l->s.password));
+    if (auth_job_add(a, VERIFIER_MAKE, &b, &ours, stored, account) != ERR_OK)
+        free(account);
+}
+
+static void stored(struct auth_proc *a, void *arg, enum err e, struct str body)
+{
+    uint64_t *account = arg;
+    struct verifiers v;
+    if (e == ERR_OK && verifier_job_made(body, &v) == ERR_OK) {
+        if (directory_set_password(a->dir, *account, &v) != ERR_OK)
+            log_write(LOG_PROBLEMS, "AUTH", 0, NULL, "new forms of a password could not be stored");
+        verifier_wipe(&v);
+    }
+    free(account);
+}
+
+/* false: the keeper is not there now. */
+static bool attach(struct auth_login *l)
+{
+    struct auth_proc *a = l->a;
+    uint32_t keepers = child_peer_count(a->c, IPC_ROLE_KEEPER);
+    const struct account *acc = &l->s.account;
+    struct child_peer *k =
+        keepers != 0 ? child_peer(a->c, IPC_ROLE_KEEPER, banks_keeper(acc->bank, keepers)) : NULL;
+    struct buf b;
+    if (k == NULL)
+        return false;
+    struct ipc_attach at = {
+        .account = acc->id,
+        .bank = acc->bank,
+        .worker = l->worker,
+        .worker_generation = l->worker_generation,
+        .flags = (l->s.tls ? IPC_ATTACH_TLS : 0u) | (l->s.must_change ? IPC_ATTACH_MUST_CHANGE : 0u),
+        .request_id = {l->request_id, l->request_id_n},
+        .name = name_str(&acc->name),
+        .real_name = str_of(acc->real_name),
+        .old_session = str_of((l->flags & IPC_LOGIN_KILL_OLD) != 0 ? l->s.session : ""),
+    };
+    memcpy(at.addr, l->s.address.b, sizeof at.addr);
+    buf_init(&b, IPC_BODY_MAX);
+    ipc_attach_put(&b, &at);
+    if (buf_err(&b) == ERR_OK)
+        bus_put(&k->bus, IPC_ATTACH, l->conn, l->attempt, buf_slice(&b));
+    buf_free(&b);
+    return true;
+}
+
+static void succeed(struct auth_login *l)
+{
+    if (l->s.rehash)
+        renew_verifiers(l);
+    if (attach(l))
+        login_free(l);
+    else
+        l->attach_by = clock_mono() + AUTH_ATTACH_TIME;
+}
+
+static void done(struct auth_login *l)
+{
+    struct auth_proc *a = l->a;
+    char who[IP_TEXT_MAX + 2];
+    if (l->s.err == ERR_OK) {
+        succeed(l);
+        return;
+    }
+    size_t n = ip_print(&l->s.address, who + 1);
+    who[0] = '[';
+    who[n + 1] = ']';
+    who[n + 2] = 0;
+    log_write(LOG_FAILURES, "XIMSSI", l->conn, who, "login failed: '%.*s', %s, %s", STR_FMT(name_str(&l->s.account.name)),
+              err_text(l->s.err), sasl_mech_name(l->s.mech));
+    shm_count_add(&a->c->shm, SHM_XIMSS_LOGINS_FAILED, 1);
+    if (l->s.block_until != 0)
+        gate_block(a->gate, l->s.address.b, l->s.block_until, clock_mono());
+    fail(l, l->s.err, l->s.delay);
+}
+
+static void advance(struct auth_login *l, enum sasl_next next);
+
+static void hasher_said(struct auth_proc *a, void *arg, enum err e, struct str body)
+{
+    struct auth_login *l = arg;
+    bool right = false;
+    if (e == ERR_OK)
+        e = verifier_job_checked(body, &right);
+    if (e != ERR_OK)
+        fail(l, ERR_TIMEOUT, 0);
+    else
+        advance(l, sasl_checked(&l->s, &a->env, right, clock_mono()));
+}
+
+static void ask_hasher(struct auth_login *l)
+{
+    struct buf b;
+    buf_init(&b, IPC_BODY_MAX);
+    verifier_job_check(&b, l->s.hash, buf_slice(&l->s.password));
+    if (auth_job_add(l->a, VERIFIER_CHECK, &b, &l->s.address, hasher_said, l) != ERR_OK)
+        fail(l, ERR_TIMEOUT, 0);
+}
+
+static void ask_keeper(struct auth_login *l)
+{
+    struct auth_proc *a = l->a;
+    uint32_t keepers = child_peer_count(a->c, IPC_ROLE_KEEPER);
+    struct child_peer *k =
+        keepers != 0 ? child_peer(a->c, IPC_ROLE_KEEPER, banks_keeper(l->s.session_bank, keepers)) : NULL;
+    uint32_t q = ++a->next_question == 0 ? ++a->next_question : a->next_question;
+    struct buf b;
+    if (k == NULL || idmap_put(&a->questions, q, l) != ERR_OK) {
+        fail(l, ERR_TIMEOUT, 0);
+        return;
+    }
+    l->question = q;
+    buf_init(&b, IPC_BODY_MAX);
+    ipc_put_u64(&b, l->s.account.id);
+    ipc_put_str(&b, str_of(l->s.session));
+    ipc_put_str(&b, (struct str){(const char *)l->s.address.b, sizeof l->s.address.b});
+    bus_put(&k->bus, IPC_SESSION_CHECK, 0, q, buf_slice(&b));
+    buf_free(&b);
+}
+
+static void advance(struct auth_login *l, enum sasl_next next)
+{
+    struct bus_peer *w;
+    switch (next) {
+    case SASL_CHALLENGE:
+        w = worker_of(l);
+        if (w != NULL)
+            bus_put(w, IPC_LOGIN_CHALLENGE, l->conn, l->attempt, buf_slice(&l->s.challenge));
+        break;
+    case SASL_CHECK:
+        ask_hasher(l);
+        break;
+    case SASL_SESSION:
+        ask_keeper(l);
+        break;
+    case SASL_DONE:
+        done(l);
+        break;
+    }
+}
+
+void auth_session_checked(struct auth_proc *a, const struct ipc_item *it)
+{
+    struct auth_login *l = idmap_get(&a->questions, it->seq);
+    if (it->seq == 0 || l == NULL)
+        return;
+    idmap_remove(&a->questions, l->question);
+    l->question = 0;
+    advance(l, sasl_checked(&l->s, &a->env, it->id == 1, clock_mono()));
+}
+
+/* The rule for clear-text passwords of the target domain ([domain] clear_login). */
+static enum sasl_clear_login clear_rule(const struct auth_proc *a, struct str domain)
+{
+    const struct conf_domain *d = conf_domain_find(a->c->conf, domain);
+    static const enum sasl_clear_login map[] = {
+        [CONF_CLEAR_YES] = SASL_CLEAR_YES, [CONF_CLEAR_LOOPBACK] = SASL_CLEAR_LOOPBACK, [CONF_CLEAR_NO] = SASL_CLEAR_NO};
+    return map[d != NULL ? d->clear_login : a->c->conf->domains[0].clear_login];
+}
+
+void auth_login_begin(struct auth_proc *a, struct bus_peer *worker, const struct ipc_item *it)
+{
+    struct ipc_login in;
+    if (it->id == 0 || ipc_login_get(it->body, &in) != ERR_OK)
+        return;
+    auth_login_drop(a, it->id, 0);
+    struct auth_login *l = calloc(1, sizeof *l);
+    if (l == NULL)
+        return; /* the worker's own time limit answers */
+    *l = (struct auth_login){.a = a, .conn = it->id, .attempt = it->seq, .worker = worker->number,
+                             .worker_generation = worker->generation, .flags = in.flags};
+    l->request_id = malloc(in.request_id.n + 1);
+    if (l->request_id == NULL || idmap_put(&a->logins, l->conn, l) != ERR_OK) {
+        free(l->request_id);
+        free(l);
+        return;
+    }
+    memcpy(l->request_id, in.request_id.p, in.request_id.n);
+    l->request_id_n = in.request_id.n;
+    struct sasl_login rq = {
+        .method = in.method,
+        .auth_data = in.auth_data,
+        .password = in.password,
+        .user_name = in.user_name,
+        .nonce = in.nonce,
+        .session_id = in.session_id,
+        .target_domain = in.domain,
+        .tls = (in.flags & IPC_LOGIN_TLS) != 0,
+        .can_update = (in.flags & IPC_LOGIN_CAN_UPDATE) != 0,
+        .clear_login = clear_rule(a, in.domain),
+        .failures = in.failures,
+    };
+    memcpy(rq.address.b, in.addr, sizeof rq.address.b);
+    rq.exempt = addrlist_match(&a->clients, &rq.address);
+    advance(l, sasl_start(&l->s, &a->env, &rq, clock_mono()));
+}
+
+void auth_login_step(struct auth_proc *a, struct bus_peer *worker, const struct ipc_item *it)
+{
+    struct auth_login *l = it->id != 0 ? idmap_get(&a->logins, it->id) : NULL;
+    if (l == NULL || l->attempt != it->seq || l->worker != worker->number || l->s.next != SASL_CHALLENGE) {
+        /* An auth that died took the exchange with it. */
+        uint32_t body[2] = {ERR_TIMEOUT, 0};
+        bus_put(worker, IPC_LOGIN_FAILED, it->id, it->seq, (struct str){(const char *)body, sizeof body});
+        return;
+    }
+    advance(l, sasl_step(&l->s, &a->env, it->body, clock_mono()));
+}
+
+void auth_login_drop(struct auth_proc *a, uint32_t conn, uint32_t attempt)
+{
+    struct auth_login *l = conn != 0 ? idmap_get(&a->logins, conn) : NULL;
+    if (l != NULL && (attempt == 0 || l->attempt == attempt))
+        login_free(l);
+}
+
+/* Calls fn for each login; fn may free it. */
+static void for_each(struct auth_proc *a, void (*fn)(struct auth_login *, int64_t), int64_t arg)
+{
+    uint32_t at = 0, n = 0;
+    struct auth_login *l;
+    struct auth_login **all = calloc(a->logins.count + 1, sizeof(struct auth_login *));
+    if (all == NULL)
+        return;
+    while ((l = idmap_next(&a->logins, &at)) != NULL)
+        all[n++] = l;
+    for (uint32_t i = 0; i < n; i++)
+        fn(all[i], arg);
+    free(all);
+}
+
+static void drop_of_worker(struct auth_login *l, int64_t worker)
+{
+    if (l->worker == (uint32_t)worker)
+        login_free(l);
+}
+
+void auth_logins_of_worker_gone(struct auth_proc *a, uint32_t worker)
+{
+    for_each(a, drop_of_worker, worker);
+}
+
+static void late(struct auth_login *l, int64_t now)
+{
+    if (l->attach_by != 0 && now >= l->attach_by)
+        fail(l, ERR_TIMEOUT, 0);
+    else if (l->attach_by == 0 && now - l->s.started > SASL_TIME)
+        fail(l, ERR_TIMEOUT, 0);
+}
+
+void auth_logins_tick(struct auth_proc *a, int64_t now)
+{
+    if (a->logins.count != 0)
+        for_each(a, late, now);
+}
+
+static void try_attach(struct auth_login *l, int64_t unused)
+{
+    (void)unused;
+    if (l->attach_by != 0 && attach(l))
+        login_free(l);
+}
+
+void auth_keeper_up(struct auth_proc *a)
+{
+    for_each(a, try_attach, 0);
+}
+
+void auth_features(struct auth_proc *a, struct bus_peer *worker, const struct ipc_item *it)
+{
+    struct ipc_in in = {it->body, false};
+    uint32_t flags = ipc_get_u32(&in);
+    struct str asked = ipc_get_str(&in);
+    struct str addr = ipc_get_str(&in);
+    struct ip ip = {{0}};
+    char nonce[NONCE_MAX] = "";
+    struct buf b, methods;
+    if (ipc_in_end(&in) != ERR_OK || addr.n != sizeof ip.b)
+        return;
+    memcpy(ip.b, addr.p, sizeof ip.b);
+    bool tls = (flags & IPC_LOGIN_TLS) != 0;
+    const struct conf_domain *d = conf_domain_find(a->c->conf, asked);
+    if (d == NULL)
+        d = &a->c->conf->domains[0];
+    if (a->env.verifier.cram)
+        nonce_make(&a->nonces, tls, clock_mono(), nonce);
+    buf_init(&b, IPC_BODY_MAX);
+    buf_init(&methods, 1024);
+    sasl_methods(&a->env, sasl_clear_ok(clear_rule(a, d->name), tls, &ip), &methods);
+    ipc_put_str(&b, d->name);
+    ipc_put_str(&b, buf_slice(&methods));
+    ipc_put_str(&b, str_of(nonce));
+    ipc_put_str(&b, d->language);
+    bus_put(worker, IPC_FEATURES_ANSWER, it->id, it->seq, buf_slice(&b));
+    buf_free(&methods);
+    buf_free(&b);
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#include "proc/banks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/str.h"
+
+static enum err write_new(const char *path, uint32_t count)
+{
+    char text[16];
+    int n = snprintf(text, sizeof text, "%u\n", count);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, text, (size_t)n) != n || fsync(fd) != 0) {
+        log_write(LOG_FAILURES, "MASTER", 0, NULL, "cannot write %s: %s", path, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return ERR_SYS;
+    }
+    close(fd);
+    return ERR_OK;
+}
+
+enum err banks_count(const char *state_dir, uint32_t cores, uint32_t *count)
+{
+    char path[1100], text[16];
+    uint64_t v = 0;
+    if ((size_t)snprintf(path, sizeof path, "%s/banks", state_dir) >= sizeof path)
+        return ERR_TOO_LONG;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+        *count = 1;
+        while (*count < cores && *count < BANKS_MAX)
+            *count *= 2;
+        return write_new(path, *count);
+    }
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text) : -1;
+    if (fd >= 0)
+        close(fd);
+    if (n <= 0 || str_u64(str_trim((struct str){text, (size_t)n}), BANKS_MAX, &v) != ERR_OK || v == 0) {
+        log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s does not hold the number of banks (1 to %d)", path, BANKS_MAX);
+        return ERR_SYNTAX;
+    }
+    *count = (uint32_t)v;
+    return ERR_OK;
+}
+
+enum err banks_path(char *to, size_t size, const char *state_dir, uint32_t bank)
+{
+    int n = snprintf(to, size, "%s/bank-%02u.db", state_dir, bank);
+    return (size_t)n < size ? ERR_OK : ERR_TOO_LONG;
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#include "proc/child.h"
+
+#include <bsd/unistd.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "proc/master.h"
+
+#define BEAT           CLOCK_SEC
+#define READ_PACKETS   16 /* of one peer and round */
+#define ARENA_OF_CHILD ((size_t)64 << 20)
+
+struct child_peer *child_peer(struct child *c, enum ipc_role role, uint32_t number)
+{
+    return number < CHILD_PEERS ? c->peers[role][number] : NULL;
+}
+
+uint32_t child_peer_count(const struct child *c, enum ipc_role role)
+{
+    uint32_t n = CHILD_PEERS;
+    while (n != 0 && c->peers[role][n - 1] == NULL)
+        n--;
+    return n;
+}
+
+void child_leave(struct child *c, int exit_code)
+{
+    c->exit_code = exit_code;
+    loop_stop(c->loop);
+}
+
+/* --- peers */
+
+static void peer_closed(void *p)
+{
+    free(p);
+}
+
+static void peer_lost(struct child_peer *p)
+{
+    struct child *c = p->c;
+    if (c->peers[p->bus.role][p->bus.number] != p)
+        return; /* known already */
+    c->peers[p->bus.role][p->bus.number] = NULL;
+    if (c->started)
+        c->hooks->peer_gone(c, p);
+    loop_io_close(&p->io, peer_closed);
+    bus_free(&p->bus);
+}
+
+static void peer_ready(void *arg, unsigned events)
+{
+    struct child_peer *p = arg;
+    if ((events & LOOP_READ) == 0 || !p->c->started)
+        return; /* writing happens at the end of the round */
+    enum err e = bus_read(&p->bus, READ_PACKETS);
+    if (e == ERR_EOF || e == ERR_PACKET || e == ERR_NET)
+        peer_lost(p);
+}
+
+static void peer_item(struct bus_peer *b, const struct ipc_item *it)
+{
+    struct child_peer *p = b->arg;
+    p->c->hooks->item(p->c, b, it);
+}
+
+static void add_peer(struct child *c, const struct ipc_item *it)
+{
+    struct ipc_in in = {it->body, false};
+    uint32_t role = ipc_get_u32(&in), number = ipc_get_u32(&in), generation = ipc_get_u32(&in);
+    BUG_IF(ipc_in_end(&in) != ERR_OK || role >= IPC_ROLE_COUNT || number >= CHILD_PEERS);
+    if (c->peers[role][number] != NULL)
+        peer_lost(c->peers[role][number]);
+    struct child_peer *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        close(it->fd);
+        return;
+    }
+    p->c = c;
+    bus_init(&p->bus, it->fd, c->role, (enum ipc_role)role, peer_item, p);
+    p->bus.number = number;
+    p->bus.generation = generation;
+    if (loop_io_open(c->loop, &p->io, it->fd, LOOP_READ, peer_ready, p) != ERR_OK) {
+        bus_free(&p->bus);
+        free(p);
+        return;
+    }
+    c->peers[role][number] = p;
+    if (c->started)
+        c->hooks->peer_up(c, p);
+}
+
+static void drop_peer(struct child *c, const struct ipc_item *it)
+{
+    struct ipc_in in = {it->body, false};
+    uint32_t role = ipc_get_u32(&in), number = ipc_get_u32(&in), generation = ipc_get_u32(&in);
+    BUG_IF(ipc_in_end(&in) != ERR_OK || role >= IPC_ROLE_COUNT || number >= CHILD_PEERS);
+    struct child_peer *p = c->peers[role][number];
+    if (p == NULL || p->bus.generation != generation)
+        return;
+    /* What it said before it died still counts. */
+    while (c->started && p->bus.fd >= 0 && bus_read(&p->bus, READ_PACKETS) == ERR_OK)
+        ;
+    peer_lost(p);
+}
+
+/* --- what the master hands out */
+
+static void *map_shared(const struct ipc_item *it, size_t *bytes)
+{
+    struct ipc_in in = {it->body, false};
+    *bytes = (size_t)ipc_get_u64(&in);
+    BUG_IF(ipc_in_end(&in) != ERR_OK);
+    void *mem = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_SHARED, it->fd, 0);
+    close(it->fd);
+    BUG_IF(mem == MAP_FAILED);
+    return mem;
+}
+
+static void take_conf(struct child *c, const struct ipc_item *it)
+{
+    struct conf_problems problems;
+    struct ipc_in in = {it->body, false};
+    struct str label = arena_str(&c->arena, ipc_get_str(&in));
+    struct str text = bus_memfd_map(it->fd, CONF_FILE_MAX);
+    BUG_IF(ipc_in_end(&in) != ERR_OK || text.p == NULL);
+    /* The master has checked the same bytes. */
+    BUG_IF(conf_load_text(label, text, &c->arena, &c->conf, &problems) != ERR_OK);
+    bus_memfd_unmap(text);
+    close(it->fd);
+    log_open(STDERR_FILENO, (enum log_level)c->conf->server.log_level);
+}
+
+static void take_segment(struct child *c, const struct ipc_item *it)
+{
+    struct ipc_in in = {it->body, false};
+    uint64_t bytes = ipc_get_u64(&in);
+    int rc = ipc_in_end(&in) == ERR_OK ? shm_attach(&c->shm, it->fd, (size_t)bytes) : EPROTO;
+    close(it->fd);
+    BUG_IF(rc != 0);
+}
+
+static void end_of_round(void *arg);
+
+static void begin(struct child *c, const struct ipc_item *it)
+{
+    struct ipc_in in = {it->body, false};
+    c->banks = ipc_get_u32(&in);
+    BUG_IF(ipc_in_end(&in) != ERR_OK);
+    if (c->hooks->start(c) != ERR_OK) {
+        log_flush();
+        child_leave(c, 1);
+        return;
+    }
+    loop_check_add(c->loop, end_of_round, c); /* behind those that start() has added: what they produce leaves too */
+    c->started = true;
+    for (int role = 0; role < IPC_ROLE_COUNT; role++) {
+        for (uint32_t i = 0; i < CHILD_PEERS; i++) {
+            if (c->peers[role][i] != NULL)
+                c->hooks->peer_up(c, c->peers[role][i]);
+        }
+    }
+    bus_put(&c->master, IPC_READY, 0, 0, STR_NONE);
+}
+
+static void master_item(struct bus_peer *b, const struct ipc_item *it)
+{
+    struct child *c = b->arg;
+    switch (it->type) {
+    case IPC_CONFIG:
+        take_conf(c, it);
+        break;
+    case IPC_SHM:
+        take_segment(c, it);
+        break;
+    case IPC_GATE:
+        c->gate_mem = map_shared(it, &c->gate_bytes);
+        break;
+    case IPC_FAILLOG:
+        c->faillog_mem = map_shared(it, &c->faillog_bytes);
+        break;
+    case IPC_PEER:
+        add_peer(c, it);
+        break;
+    case IPC_GONE:
+        drop_peer(c, it);
+        break;
+    case IPC_START:
+        begin(c, it);
+        break;
+    case IPC_STOP:
+        if (c->started && c->hooks->stop != NULL)
+            c->hooks->stop(c, it->id != 0);
+        else
+            child_leave(c, 0);
+        break;
+    default:
+        c->hooks->item(c, b, it);
+        break;
+    }
+}
+
+static void master_ready(void *arg, unsigned events)
+{
+    struct child *c = arg;
+    if ((events & LOOP_READ) == 0)
+        return;
+    enum err e = bus_read(&c->master, READ_PACKETS);
+    if (e == ERR_EOF || e == ERR_PACKET || e == ERR_NET)
+        child_leave(c, 0); /* without a master nobody looks after us */
+}
+
+/* --- rounds */
+
+static void flush(struct bus_peer *b, struct loop_io *io, bool *wants_write)
+{
+    enum err e = bus_flush(b);
+    bool want = e == ERR_AGAIN;
+    if (want != *wants_write) {
+        *wants_write = want;
+        loop_io_set(io, want ? LOOP_READ | LOOP_WRITE : LOOP_READ);
+    }
+}
+
+static void end_of_round(void *arg)
+{
+    struct child *c = arg;
+    if (c->hooks->round != NULL)
+        c->hooks->round(c);
+    flush(&c->master, &c->master_io, &c->master_wants_write);
+    for (int role = 0; role < IPC_ROLE_COUNT; role++) {
+        for (uint32_t i = 0; i < CHILD_PEERS; i++) {
+            struct child_peer *p = c->peers[role][i];
+            if (p != NULL && (bus_unsent(&p->bus) != 0 || p->wants_write))
+                flush(&p->bus, &p->io, &p->wants_write);
+        }
+    }
+    log_flush();
+}
+
+static void beat(struct timer *t)
+{
+    struct child *c = CONTAINER_OF(t, struct child, beat);
+    bus_put(&c->master, IPC_HEARTBEAT, 0, 0, STR_NONE);
+    loop_timer_set(c->loop, t, BEAT);
+}
+
+int child_run(struct child *c)
+{
+    if (loop_new(&c->loop) != ERR_OK)
+        return 1;
+    bus_init(&c->master, CHILD_BUS_FD, c->role, IPC_ROLE_MASTER, master_item, c);
+    if (loop_io_open(c->loop, &c->master_io, CHILD_BUS_FD, LOOP_READ, master_ready, c) != ERR_OK)
+        return 1;
+    timer_init(&c->beat, beat);
+    loop_timer_set(c->loop, &c->beat, BEAT);
+    loop_run(c->loop);
+    return c->exit_code;
+}
+
+static void (*const setups[IPC_ROLE_COUNT])(struct child *) = {
+    [IPC_ROLE_WORKER] = worker_setup, [IPC_ROLE_KEEPER] = keeper_setup, [IPC_ROLE_AUTH] = auth_setup,
+    [IPC_ROLE_HASHER] = hasher_setup, [IPC_ROLE_HELPER] = helper_setup,
+};
+
+int child_main(int argc, char **argv)
+{
+    static struct child c;
+    uint64_t number = 0, generation = 0;
+    if (argc != 3 || str_u64(str_of(argv[1]), CHILD_PEERS - 1, &number) != ERR_OK ||
+        str_u64(str_of(argv[2]), UINT32_MAX, &generation) != ERR_OK)
+        return 2;
+    for (int role = 1; role < IPC_ROLE_COUNT; role++) {
+        if (setups[role] != NULL && strcmp(argv[0], ipc_role_name((enum ipc_role)role)) == 0)
+            c.role = (enum ipc_role)role;
+    }
+    if (c.role == IPC_ROLE_ANY)
+        return 2;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    c.number = (uint32_t)number;
+    c.generation = (uint32_t)generation;
+    clock_init();
+    tzset();
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, SIG_IGN); /* a terminal's ^C goes to the whole group; the master tells us when */
+    signal(SIGHUP, SIG_IGN);
+    arena_init(&c.arena, ARENA_OF_CHILD);
+    setups[c.role](&c);
+    if (c.role == IPC_ROLE_AUTH)
+        setproctitle("auth");
+    else
+        setproctitle("%s %u", ipc_role_name(c.role), c.number + 1);
+    return child_run(&c);
+}

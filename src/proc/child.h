@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#pragma once
+/*
+ * child: what every process but the master has in common (design 2): the packets of the master, the loop, the sockets to
+ * other processes, heartbeats, and the end when the master is gone.
+ *
+ * A role's main function fills `hooks` and calls child_run(). Until START comes only the master is heard; then
+ * hooks->start() runs (open, map, give up rights), READY is sent, and packets of peers are delivered.
+ *
+ * Each loop round ends with hooks->round() and then one packet per peer that has something to get.
+ */
+#include "base/arena.h"
+#include "conf/conf.h"
+#include "net/bus.h"
+#include "net/loop.h"
+#include "shm/shm_writer.h"
+
+#define CHILD_PEERS 64 /* processes of one role */
+
+struct child;
+
+struct child_peer {
+    struct child *c;
+    struct bus_peer bus;
+    struct loop_io io;
+    bool wants_write;
+    void *data; /* the role's own */
+};
+
+struct child_hooks {
+    enum err (*start)(struct child *c);
+    /* An item of a peer, or one of the master that this module does not know. */
+    void (*item)(struct child *c, struct bus_peer *from, const struct ipc_item *it);
+    void (*peer_up)(struct child *c, struct child_peer *p);
+    /* It is gone; *p is freed afterwards. A successor comes with peer_up(). */
+    void (*peer_gone)(struct child *c, struct child_peer *p);
+    void (*stop)(struct child *c, bool gracefully); /* NULL: leave at once */
+    void (*round)(struct child *c);                 /* or NULL */
+};
+
+struct child {
+    enum ipc_role role;
+    uint32_t number;
+    uint32_t generation;
+    const struct child_hooks *hooks;
+    void *data; /* the role's own */
+
+    struct arena arena; /* configuration and what lives as long as the process */
+    struct conf *conf;
+    uint32_t banks;
+    struct loop *loop;
+    struct bus_peer master;
+    struct loop_io master_io;
+    bool master_wants_write;
+    struct child_peer *peers[IPC_ROLE_COUNT][CHILD_PEERS];
+    struct shm_writer shm; /* .map == NULL: none */
+    void *gate_mem, *faillog_mem;
+    size_t gate_bytes, faillog_bytes;
+    struct timer beat;
+    bool started;
+    int exit_code;
+};
+
+/* The program's main for a role: arguments after --role. Returns the exit code. */
+int child_main(int argc, char **argv);
+
+/* Runs until stopped. */
+int child_run(struct child *c);
+void child_leave(struct child *c, int exit_code);
+
+/* NULL: not there now. */
+struct child_peer *child_peer(struct child *c, enum ipc_role role, uint32_t number);
+/* How many numbers of that role have ever been seen: 0..n-1. */
+uint32_t child_peer_count(const struct child *c, enum ipc_role role);
+
+/* The roles; each fills c->hooks and c->data. */
+void worker_setup(struct child *c);
+void keeper_setup(struct child *c);
+void auth_setup(struct child *c);
+void hasher_setup(struct child *c);
+void helper_setup(struct child *c);

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#pragma once
+/*
+ * gate: exact limits of connections and the numbers of connections and sessions (design 2.4; protocol 1, 7.3, 9.1).
+ *
+ * One shared mapping, made by the master, used by workers and auth: a robust process-shared mutex around a few
+ * lines. One entry per counted connection is the truth; totals and the table of addresses are sums over the
+ * entries, rebuilt when a process died inside the mutex. When a worker is gone, auth frees its entries. Nothing
+ * here is read by the public table or believed by the master.
+ *
+ * Addresses are 16 bytes: IPv4 as ::ffff:a.b.c.d and counted whole, IPv6 counted by its /64.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GATE_ID_FIRST 100001u
+#define GATE_ID_LAST  999999u
+
+struct gate;
+
+struct gate_limits {
+    uint32_t channels;
+    uint32_t per_address;        /* 0: no limit */
+    uint32_t per_client_address; /* the same for addresses that are client addresses */
+    uint32_t reserve;            /* with fewer free channels than this, only client addresses get in */
+};
+
+enum gate_answer { GATE_IN, GATE_BLOCKED, GATE_FULL, GATE_ADDRESS_FULL };
+
+struct gate_place {
+    uint32_t entry;
+    uint32_t id; /* GATE_ID_FIRST..GATE_ID_LAST, unused by anybody else until gate_leave() */
+};
+
+/* Bytes of a gate for so many channels. */
+size_t gate_size(uint32_t channels);
+/* Makes zeroed shared memory of gate_size() bytes a gate; once, by the master. */
+void gate_init(void *mem, uint32_t channels);
+/* The gate in memory that the master handed over; NULL when the size does not fit what stands in it. */
+struct gate *gate_of(void *mem, size_t size);
+
+/*
+ * Asks for a place. owner: a number of the asking process, not 0. now: clock_mono(). On GATE_IN *place is filled.
+ * Order of checks: blocked, total with reserve, per address (protocol 1, 7.3).
+ */
+enum gate_answer gate_enter(struct gate *g, const struct gate_limits *lim, uint32_t owner, const uint8_t addr[16],
+                            bool is_client_address, int64_t now, struct gate_place *place);
+void gate_leave(struct gate *g, struct gate_place place);
+/* Frees what a dead process held; returns how many. */
+uint32_t gate_clear_owner(struct gate *g, uint32_t owner);
+
+/* New connections from the address are refused until then (failed logins, protocol 1, 3.9). */
+void gate_block(struct gate *g, const uint8_t addr[16], int64_t until, int64_t now);
+bool gate_is_blocked(struct gate *g, const uint8_t addr[16], int64_t now);
+
+/* Places taken now. */
+uint32_t gate_count(struct gate *g);

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#include "proc/keeper.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define TICK (100 * CLOCK_MS)
+
+/* --- start */
+
+static void take_limits(struct keeper *k)
+{
+    const struct conf *c = k->c->conf;
+    struct ximss_limits *l = &k->x.limits;
+    l->queue_requests = c->limits.requests;
+    l->queue_bytes = c->limits.request_bytes;
+    l->message = c->limits.message;
+    l->request_memory = c->limits.request_memory;
+    l->protocol_errors = c->limits.protocol_errors;
+    l->folders = c->limits.open_folders;
+    l->fields = c->limits.folder_fields;
+    l->set_elements = c->limits.set_elements;
+    l->view_messages = c->limits.view_messages;
+    l->inline_text = (uint32_t)c->limits.inline_text;
+    k->x.version = c->server.version_text.p;
+}
+
+static enum err open_bank(struct keeper *k, uint32_t bank)
+{
+    char path[1200];
+    enum err e = banks_path(path, sizeof path, k->c->conf->server.state_dir.p, bank);
+    if (e == ERR_OK)
+        e = store_open(path, 0, &k->stores[bank]);
+    if (e != ERR_OK)
+        return e;
+    store_limits(k->stores[bank])->mailboxes = k->c->conf->limits.mailboxes;
+    store_limits(k->stores[bank])->view_messages = k->c->conf->limits.view_messages;
+    store_on_change(k->stores[bank], hub_on_change, &k->x.hub);
+    return ERR_OK;
+}
+
+static enum err start(struct child *c)
+{
+    struct keeper *k = c->data;
+    k->c = c;
+    k->ready_tail = &k->ready;
+    k->parsing_tail = &k->parsing;
+    k->storing_tail = &k->storing;
+    idmap_init(&k->sessions);
+    uint32_t cores = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
+    k->keepers = conf_auto(c->conf->server.keepers, cores, 16);
+    if (k->keepers > c->banks)
+        k->keepers = c->banks;
+    enum err e = ximss_init(&k->x);
+    if (e != ERR_OK)
+        return e;
+    take_limits(k);
+    for (uint32_t bank = 0; bank < c->banks && e == ERR_OK; bank++) {
+        if (banks_keeper(bank, k->keepers) == c->number)
+            e = open_bank(k, bank);
+    }
+    if (e != ERR_OK)
+        log_write(LOG_FAILURES, "KEEPER", 0, NULL, "cannot start: %s", err_name(e));
+    else
+        loop_timer_set(c->loop, &k->tick, TICK);
+    return e;
+}
+
+/* --- packets */
+
+static void of_worker(struct keeper *k, struct bus_peer *from, const struct ipc_item *it)
+{
+    switch (it->type) {
+    case IPC_MSG:
+        keeper_message(k, from, it);
+        break;
+    case IPC_CREDIT:
+        keeper_credit(k, from, it);
+        break;
+    case IPC_DETACH:
+        keeper_detach(k, from, it->id);
+        break;
+    case IPC_DELIVER:
+        keeper_deliver(k, from, it);
+        break;
+    default:
+        break;
+    }
+}
+
+static void item(struct child *c, struct bus_peer *from, const struct ipc_item *it)
+{
+    struct keeper *k = c->data;
+    switch (it->type) {
+    case IPC_ATTACH:
+        keeper_attach(k, it);
+        break;
+    case IPC_SESSION_CHECK:
+        keeper_session_check(k, from, it);
+        break;
+    case IPC_PASSWORD_ANSWER:
+        keeper_password_answer(k, it);
+        break;
+    case IPC_DIGEST_PIECE:
+        keeper_digest_piece(k, from->number, it);
+        break;
+    case IPC_DIGEST_DONE:
+        keeper_digest_done(k, from->number, it->id < ERR_COUNT ? (enum err)it->id : ERR_PACKET);
+        break;
+    default:
+        of_worker(k, from, it);
+        break;
+    }
+}
+
+static void peer_up(struct child *c, struct child_peer *p)
+{
+    if (p->bus.role == IPC_ROLE_HELPER)
+        keeper_helper_up(c->data);
+}
+
+static void peer_gone(struct child *c, struct child_peer *p)
+{
+    struct keeper *k = c->data;
+    if (p->bus.role == IPC_ROLE_WORKER)
+        keeper_worker_gone(k, p->bus.number);
+    else if (p->bus.role == IPC_ROLE_HELPER)
+        keeper_helper_gone(k, p->bus.number);
+    else if (p->bus.role == IPC_ROLE_AUTH)
+        keeper_questions_late(k, 0, true);
+}
+
+static void tick(struct timer *t)
+{
+    struct keeper *k = CONTAINER_OF(t, struct keeper, tick);
+    int64_t now = clock_mono();
+    keeper_jobs_tick(k, now);
+    keeper_questions_late(k, now, false);
+    loop_timer_set(k->c->loop, t, TICK);
+}
+
+static void round_end(struct child *c)
+{
+    keeper_round(c->data);
+}
+
+/* Sessions that are left get their closing slice; then the banks are closed in order. */
+static void stop(struct child *c, bool gracefully)
+{
+    struct keeper *k = c->data;
+    struct kept *s;
+    uint32_t at = 0;
+    if (gracefully) {
+        while ((s = idmap_next(&k->sessions, &at)) != NULL) {
+            s->attached = false;
+            session_end(s->s);
+            keeper_make_ready(s);
+        }
+        for (uint32_t i = 0; i < 1000 && k->sessions.count != 0; i++)
+            keeper_round(k);
+    }
+    for (uint32_t bank = 0; bank < BANKS_MAX; bank++)
+        store_close(&k->stores[bank]);
+    child_leave(c, 0);
+}
+
+static const struct child_hooks hooks = {.start = start,
+                                         .item = item,
+                                         .peer_up = peer_up,
+                                         .peer_gone = peer_gone,
+                                         .stop = stop,
+                                         .round = round_end};
+
+void keeper_setup(struct child *c)
+{
+    static struct keeper k;
+    timer_init(&k.tick, tick);
+    c->hooks = &hooks;
+    c->data = &k;
+}

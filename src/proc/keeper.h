@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#pragma once
+/*
+ * keeper: the process that keeps accounts: their sessions and their data (design 2). No network; clients' bytes come
+ * as packets of workers, hostile formats are opened by helpers.
+ *
+ * One loop round is one round of the database (design 4): reads first, then writers and deliveries in one transaction per
+ * bank, then the outputs that waited for the commit.
+ */
+#include "base/idmap.h"
+#include "proc/banks.h"
+#include "proc/child.h"
+#include "store/store.h"
+#include "ximss/dispatch.h"
+#include "ximss/session.h"
+#include "ximss/ximss.h"
+
+#define KEEPER_ROUND_REQUESTS 256
+#define KEEPER_ROUND_TIME     (2 * CLOCK_MS)
+#define KEEPER_WORKER_QUEUE   ((size_t)8 << 20)
+#define KEEPER_ANSWER_TIME    (10 * CLOCK_SEC) /* a question to auth */
+#define KEEPER_JOB_TIME       (2 * CLOCK_SEC)  /* a helper's wall budget */
+#define KEEPER_JOB_WAIT       (10 * CLOCK_SEC) /* for a free helper; then the message is stored unparsed */
+
+struct keeper;
+
+/* A session and what the keeper must know about it; session->user points here. */
+struct kept {
+    struct keeper *k;
+    struct session *s;
+    struct kept *next_ready, *next_writer;
+    bool ready;      /* stands in the line */
+    bool writer;     /* wrote in this round */
+    bool attached;   /* its connection is there */
+    bool said_end;   /* IPC_END went out */
+    bool ended;      /* RUN_END came: free it after the round */
+    uint32_t attempt;
+    uint32_t worker, worker_generation;
+    int64_t credit;  /* bytes that may still be sent to the worker */
+    int64_t asked;   /* since when a question is out, or 0 */
+    size_t mark;     /* length of `out` before the first write of this round */
+    uint32_t responses;
+    struct buf out;
+    uint8_t addr[16];
+};
+
+/* A message that is being delivered. */
+struct delivery {
+    struct delivery *next;
+    struct keeper *k;
+    uint32_t worker, worker_generation, seq;
+    uint32_t bank, count;
+    uint64_t *accounts;
+    uint32_t *results; /* enum err */
+    struct str raw;    /* our copy */
+    struct buf head, body;
+    int64_t queued;    /* when it began to wait */
+};
+
+struct keeper_helper {
+    struct delivery *job;
+    int64_t deadline;
+};
+
+struct keeper {
+    struct child *c;
+    struct ximss x;
+    struct store *stores[BANKS_MAX]; /* NULL: not ours */
+    uint32_t keepers;
+    struct idmap sessions; /* number -> struct kept */
+    struct kept *ready, **ready_tail;
+    struct delivery *parsing, **parsing_tail; /* wait for a helper */
+    struct delivery *storing, **storing_tail; /* wait for the round */
+    struct keeper_helper helpers[CHILD_PEERS];
+    struct timer tick;
+    bool stopping;
+};
+
+/* --- keeper_session.c */
+void keeper_attach(struct keeper *k, const struct ipc_item *it);
+void keeper_message(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
+void keeper_credit(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
+void keeper_detach(struct keeper *k, struct bus_peer *worker, uint32_t session);
+void keeper_session_check(struct keeper *k, struct bus_peer *auth, const struct ipc_item *it);
+void keeper_password_answer(struct keeper *k, const struct ipc_item *it);
+void keeper_worker_gone(struct keeper *k, uint32_t worker);
+void keeper_questions_late(struct keeper *k, int64_t now, bool all);
+void keeper_make_ready(struct kept *s);
+void keeper_free_session(struct kept *s);
+/* Sends what stands in s->out; then END when `last`. */
+void keeper_send(struct kept *s, bool last);
+struct bus_peer *keeper_worker(const struct keeper *k, uint32_t number, uint32_t generation);
+
+/* --- keeper_round.c */
+void keeper_round(struct keeper *k);
+
+/* --- keeper_mail.c */
+void keeper_deliver(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
+void keeper_digest_piece(struct keeper *k, uint32_t helper, const struct ipc_item *it);
+void keeper_digest_done(struct keeper *k, uint32_t helper, enum err e);
+void keeper_helper_up(struct keeper *k);
+void keeper_helper_gone(struct keeper *k, uint32_t helper);
+void keeper_jobs_tick(struct keeper *k, int64_t now);
+/* Inside the round of that bank: stores all that wait for it. */
+void keeper_store_all(struct keeper *k, uint32_t bank);
+/* After the round: answers them. ERR_DB: the round broke. */
+void keeper_answer_all(struct keeper *k, uint32_t bank, enum err e);
+bool keeper_has_mail(const struct keeper *k, uint32_t bank);

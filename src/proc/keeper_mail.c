@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+/*
+ * Deliveries: a message from a worker goes to a helper (digest), then into the next round of its bank, then the
+ * worker is told. A message whose digest fails is stored all the same, unparsed (design 4).
+ */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "codec/digest.h"
+#include "proc/keeper.h"
+#include "store/mailbox.h"
+#include "store/message.h"
+
+#define RECIPIENTS_MAX 1000
+
+static void delivery_free(struct delivery *d)
+{
+    char *raw;
+    memcpy(&raw, &d->raw.p, sizeof raw);
+    free(raw);
+    free(d->accounts);
+    free(d->results);
+    buf_free(&d->head);
+    buf_free(&d->body);
+    free(d);
+}
+
+static struct delivery *delivery_new(struct keeper *k, const struct bus_peer *worker, const struct ipc_item *it)
+{
+    struct ipc_in in = {it->body, false};
+    uint32_t bank = ipc_get_u32(&in), count = ipc_get_u32(&in);
+    if (in.bad || count == 0 || count > RECIPIENTS_MAX || bank >= BANKS_MAX || k->stores[bank] == NULL)
+        return NULL;
+    struct delivery *d = calloc(1, sizeof *d);
+    if (d == NULL)
+        return NULL;
+    *d = (struct delivery){.k = k, .worker = worker->number, .worker_generation = worker->generation,
+                           .seq = it->seq, .bank = bank, .count = count, .queued = clock_mono()};
+    d->accounts = calloc(count, sizeof *d->accounts);
+    d->results = calloc(count, sizeof *d->results);
+    for (uint32_t i = 0; d->accounts != NULL && i < count; i++)
+        d->accounts[i] = ipc_get_u64(&in);
+    struct str raw = ipc_get_rest(&in);
+    char *copy = malloc(raw.n + 1);
+    d->raw = (struct str){copy, raw.n};
+    buf_init(&d->head, DIGEST_BLOB_MAX);
+    buf_init(&d->body, DIGEST_BLOB_MAX);
+    if (d->accounts == NULL || d->results == NULL || copy == NULL || ipc_in_end(&in) != ERR_OK) {
+        delivery_free(d);
+        return NULL;
+    }
+    memcpy(copy, raw.p, raw.n);
+    return d;
+}
+
+/* --- parsing */
+
+static void to_storing(struct keeper *k, struct delivery *d)
+{
+    d->next = NULL;
+    *k->storing_tail = d;
+    k->storing_tail = &d->next;
+}
+
+static void store_unparsed(struct keeper *k, struct delivery *d, const char *why)
+{
+    log_write(LOG_PROBLEMS, "KEEPER", 0, NULL, "a message of %zu bytes is stored unparsed: %s", d->raw.n, why);
+    buf_clear(&d->head);
+    buf_clear(&d->body);
+    if (digest_opaque(d->raw, &d->head, &d->body) != ERR_OK) {
+        for (uint32_t i = 0; i < d->count; i++)
+            d->results[i] = ERR_NOMEM;
+    }
+    to_storing(k, d);
+}
+
+static void give_jobs(struct keeper *k)
+{
+    for (uint32_t i = 0; i < CHILD_PEERS && k->parsing != NULL; i++) {
+        struct child_peer *p = child_peer(k->c, IPC_ROLE_HELPER, i);
+        if (p == NULL || k->helpers[i].job != NULL)
+            continue;
+        struct delivery *d = k->parsing;
+        k->parsing = d->next;
+        if (k->parsing == NULL)
+            k->parsing_tail = &k->parsing;
+        d->next = NULL;
+        k->helpers[i] = (struct keeper_helper){d, clock_mono() + KEEPER_JOB_TIME};
+        bus_put(&p->bus, IPC_DIGEST, 0, d->seq, d->raw);
+    }
+}
+
+void keeper_deliver(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it)
+{
+    struct delivery *d = delivery_new(k, worker, it);
+    if (d == NULL) {
+        uint32_t e = ERR_NOMEM;
+        bus_put(worker, IPC_DELIVERED, 0, it->seq, (struct str){(const char *)&e, sizeof e});
+        return;
+    }
+    *k->parsing_tail = d;
+    k->parsing_tail = &d->next;
+    give_jobs(k);
+}
+
+void keeper_digest_piece(struct keeper *k, uint32_t helper, const struct ipc_item *it)
+{
+    struct delivery *d = k->helpers[helper].job;
+    if (d != NULL && d->seq == it->seq)
+        buf_str(it->id == 0 ? &d->head : &d->body, it->body);
+}
+
+void keeper_digest_done(struct keeper *k, uint32_t helper, enum err e)
+{
+    struct delivery *d = k->helpers[helper].job;
+    if (d == NULL)
+        return;
+    k->helpers[helper].job = NULL;
+    if (e == ERR_OK)
+        e = buf_err(&d->head);
+    if (e == ERR_OK)
+        e = buf_err(&d->body);
+    if (e == ERR_OK) /* a helper has seen hostile bytes: nothing of it is taken on trust */
+        e = digest_verify(buf_slice(&d->head), buf_slice(&d->body), d->raw.n);
+    if (e == ERR_OK)
+        to_storing(k, d);
+    else
+        store_unparsed(k, d, err_name(e));
+    give_jobs(k);
+}
+
+void keeper_helper_up(struct keeper *k)
+{
+    give_jobs(k);
+}
+
+void keeper_helper_gone(struct keeper *k, uint32_t helper)
+{
+    struct delivery *d = k->helpers[helper].job;
+    k->helpers[helper].job = NULL;
+    if (d != NULL)
+        store_unparsed(k, d, "its helper died over it");
+}
+
+void keeper_jobs_tick(struct keeper *k, int64_t now)
+{
+    uint32_t role = IPC_ROLE_HELPER;
+    for (uint32_t i = 0; i < CHILD_PEERS; i++) {
+        struct child_peer *p = child_peer(k->c, IPC_ROLE_HELPER, i);
+        if (k->helpers[i].job == NULL || p == NULL || k->helpers[i].deadline > now)
+            continue;
+        k->helpers[i].deadline = INT64_MAX; /* said once */
+        bus_put(&k->c->master, IPC_STUCK, i, p->bus.generation, (struct str){(const char *)&role, sizeof role});
+    }
+    while (k->parsing != NULL && now - k->parsing->queued > KEEPER_JOB_WAIT) {
+        struct delivery *d = k->parsing;
+        k->parsing = d->next;
+        if (k->parsing == NULL)
+            k->parsing_tail = &k->parsing;
+        store_unparsed(k, d, "no helper is free");
+    }
+}
+
+/* --- storing */
+
+bool keeper_has_mail(const struct keeper *k, uint32_t bank)
+{
+    for (const struct delivery *d = k->storing; d != NULL; d = d->next) {
+        if (d->bank == bank)
+            return true;
+    }
+    return false;
+}
+
+static enum err store_one(struct store *s, const struct delivery *d, uint64_t account, int64_t now)
+{
+    struct message_new m = {.raw = d->raw,
+                            .head = buf_slice(&d->head),
+                            .body = buf_slice(&d->body),
+                            .internaldate = now / CLOCK_SEC,
+                            .flags = FLAG_RECENT};
+    int64_t inbox;
+    uint32_t uid;
+    enum err e = mailbox_inbox(s, (int64_t)account, &inbox);
+    return e == ERR_OK ? message_append(s, (int64_t)account, inbox, &m, &uid) : e;
+}
+
+void keeper_store_all(struct keeper *k, uint32_t bank)
+{
+    struct store *s = k->stores[bank];
+    int64_t now = clock_wall();
+    for (struct delivery *d = k->storing; d != NULL; d = d->next) {
+        for (uint32_t i = 0; d->bank == bank && i < d->count; i++) {
+            if (d->results[i] != ERR_OK)
+                continue;
+            enum err e = db_request_begin(store_db(s));
+            if (e == ERR_OK) {
+                e = store_one(s, d, d->accounts[i], now);
+                if (db_request_end(store_db(s), e == ERR_OK) != ERR_OK)
+                    e = ERR_DB;
+            }
+            d->results[i] = (uint32_t)e;
+        }
+    }
+}
+
+void keeper_answer_all(struct keeper *k, uint32_t bank, enum err e)
+{
+    struct delivery **at = &k->storing;
+    while (*at != NULL) {
+        struct delivery *d = *at;
+        if (d->bank != bank) {
+            at = &d->next;
+            continue;
+        }
+        *at = d->next;
+        for (uint32_t i = 0; e != ERR_OK && i < d->count; i++)
+            d->results[i] = (uint32_t)e;
+        struct bus_peer *w = keeper_worker(k, d->worker, d->worker_generation);
+        if (w != NULL)
+            bus_put(w, IPC_DELIVERED, 0, d->seq,
+                    (struct str){(const char *)d->results, d->count * sizeof *d->results});
+        delivery_free(d);
+    }
+    k->storing_tail = at;
+}

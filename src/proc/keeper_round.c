@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+/*
+ * One round (design 2.1, 2.2, 4). Reads run first and are answered at once; then, bank by bank, writers in order
+ * and waiting deliveries in one transaction; what they answered leaves after the commit, or is replaced by 599.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "proc/keeper.h"
+
+struct round {
+    struct keeper *k;
+    struct kept *later[BANKS_MAX]; /* sessions whose next slice writes, in order */
+    struct kept **later_tail[BANKS_MAX];
+    uint32_t requests;
+    int64_t deadline;
+};
+
+static bool may_run(const struct kept *s)
+{
+    if (!s->attached)
+        return true; /* only its end is left; nobody gets output */
+    const struct bus_peer *w = keeper_worker(s->k, s->worker, s->worker_generation);
+    return s->credit > 0 && (w == NULL || bus_unsent(w) < KEEPER_WORKER_QUEUE);
+}
+
+static bool over(const struct round *r)
+{
+    return r->requests >= KEEPER_ROUND_REQUESTS || clock_mono() >= r->deadline;
+}
+
+static void send_question(struct kept *s)
+{
+    const struct question *q = dispatch_question(s->s);
+    struct child_peer *auth = child_peer(s->k->c, IPC_ROLE_AUTH, 0);
+    struct buf b;
+    if (q == NULL || q->kind != QUESTION_PASSWORD || auth == NULL) {
+        dispatch_answer(s->s, ERR_TIMEOUT, STR_NONE);
+        keeper_make_ready(s);
+        return;
+    }
+    s->asked = clock_mono();
+    buf_init(&b, IPC_BODY_MAX);
+    ipc_put_u64(&b, (uint64_t)s->s->account);
+    ipc_put_opt(&b, q->old_password);
+    ipc_put_opt(&b, q->new_password);
+    ipc_put_opt(&b, q->recovery_email);
+    if (buf_err(&b) == ERR_OK)
+        bus_put(&auth->bus, IPC_PASSWORD, 0, s->s->id, buf_slice(&b));
+    if (b.p != NULL)
+        explicit_bzero(b.p, b.n);
+    buf_free(&b);
+}
+
+static void count_slice(struct kept *s, const struct slice *r)
+{
+    struct keeper *k = s->k;
+    if (r->run != RUN_DONE)
+        return;
+    s->responses++;
+    if (err_num(r->err) != 0)
+        shm_count_add(&k->c->shm, SHM_XIMSS_ERRORS, 1);
+}
+
+/* After a slice; held: it belongs to the transaction, so nothing may leave yet. */
+static void after_slice(struct kept *s, const struct slice *r, bool held)
+{
+    count_slice(s, r);
+    if (r->run == RUN_WAIT)
+        send_question(s);
+    if (r->run == RUN_END)
+        s->ended = true;
+    if (!held && (s->out.n != 0 || r->close))
+        keeper_send(s, r->close);
+    else if (r->close)
+        s->said_end = false; /* told after the commit */
+}
+
+/* What a session says on its own account; without credit it waits as a flag in the session. */
+static void send_async(struct kept *s)
+{
+    if (!s->attached || s->said_end || !session_async_due(s->s) || !may_run(s))
+        return;
+    session_async(s->s, &s->out);
+    keeper_send(s, false);
+}
+
+/* --- reads */
+
+static void put_later(struct round *r, struct kept *s)
+{
+    if (s->writer)
+        return;
+    s->writer = true;
+    s->mark = s->out.n;
+    s->next_writer = NULL;
+    *r->later_tail[s->s->bank] = s;
+    r->later_tail[s->s->bank] = &s->next_writer;
+}
+
+/* One slice of a session; then it stands at the end of the line again, if there is more. */
+static void read_step(struct round *r, struct kept *s)
+{
+    enum kind kind = dispatch_kind(s->s);
+    if (kind == KIND_WRITE) {
+        put_later(r, s);
+        return;
+    }
+    if (kind != KIND_READ)
+        return;
+    struct slice sl = dispatch_slice(s->s, &s->out);
+    r->requests++;
+    after_slice(s, &sl, false);
+    if (!s->ended && session_has_work(s->s))
+        keeper_make_ready(s);
+}
+
+static struct kept *take_ready(struct keeper *k)
+{
+    struct kept *s = k->ready;
+    k->ready = s->next_ready;
+    if (k->ready == NULL)
+        k->ready_tail = &k->ready;
+    s->ready = false;
+    return s;
+}
+
+static void run_reads(struct round *r)
+{
+    struct keeper *k = r->k;
+    struct kept *parked = NULL, **tail = &parked;
+    while (k->ready != NULL && !over(r)) {
+        struct kept *s = take_ready(k);
+        if (!may_run(s)) {
+            if (s->credit > 0) { /* its worker's queue is full: look again next round */
+                s->next_ready = NULL;
+                *tail = s;
+                tail = &s->next_ready;
+            }
+            continue;
+        }
+        read_step(r, s);
+        if (s->ended)
+            keeper_free_session(s);
+        else if (!s->writer)
+            send_async(s);
+    }
+    while (parked != NULL) {
+        struct kept *s = parked;
+        parked = s->next_ready;
+        keeper_make_ready(s);
+    }
+}
+
+/* --- writes */
+
+static void write_slices(struct round *r, struct kept *s, struct db *db)
+{
+    while (!s->ended && may_run(s) && dispatch_kind(s->s) == KIND_WRITE) {
+        enum err e = db_request_begin(db);
+        if (e != ERR_OK)
+            return; /* broken: all of them are told at the end */
+        struct slice sl = dispatch_slice(s->s, &s->out);
+        r->requests++;
+        if (db_request_end(db, !sl.rollback) != ERR_OK)
+            return;
+        after_slice(s, &sl, true);
+        if (sl.run != RUN_DONE || over(r))
+            return;
+    }
+}
+
+static void finish_writer(struct kept *s, enum err e)
+{
+    s->writer = false;
+    if (e == ERR_OK) {
+        dispatch_commit(s->s);
+    } else {
+        s->responses = 0;
+        s->ended = false;
+        dispatch_fail(s->s, s->mark, &s->out);
+        for (size_t i = s->mark; i < s->out.n; i++)
+            s->responses += s->out.p[i] == 0;
+    }
+    if (s->out.n != 0)
+        keeper_send(s, s->s->closing);
+    if (s->ended)
+        keeper_free_session(s);
+    else if (session_has_work(s->s))
+        keeper_make_ready(s);
+}
+
+static void write_bank(struct round *r, uint32_t bank)
+{
+    struct keeper *k = r->k;
+    struct db *db = store_db(k->stores[bank]);
+    if (r->later[bank] == NULL && !keeper_has_mail(k, bank))
+        return;
+    db_round_begin(db);
+    for (struct kept *s = r->later[bank]; s != NULL; s = s->next_writer)
+        write_slices(r, s, db);
+    keeper_store_all(k, bank);
+    enum err e = db_round_commit(db);
+    if (e != ERR_OK)
+        log_write(LOG_FAILURES, "KEEPER", 0, NULL, "bank %u: a round failed, its writers get 599", bank);
+    struct kept *next;
+    for (struct kept *s = r->later[bank]; s != NULL; s = next) {
+        next = s->next_writer;
+        finish_writer(s, e);
+    }
+    keeper_answer_all(k, bank, e);
+}
+
+/* --- events */
+
+static void send_events(struct keeper *k)
+{
+    struct session *s;
+    while ((s = hub_next(&k->x.hub)) != NULL)
+        send_async(s->user);
+}
+
+void keeper_round(struct keeper *k)
+{
+    struct round r = {.k = k, .deadline = clock_mono() + KEEPER_ROUND_TIME};
+    for (uint32_t bank = 0; bank < BANKS_MAX; bank++)
+        r.later_tail[bank] = &r.later[bank];
+    run_reads(&r);
+    for (uint32_t bank = 0; bank < BANKS_MAX; bank++) {
+        if (k->stores[bank] != NULL)
+            write_bank(&r, bank);
+    }
+    send_events(k);
+    for (uint32_t bank = 0; bank < BANKS_MAX; bank++) {
+        if (k->stores[bank] != NULL)
+            db_upkeep(store_db(k->stores[bank]), k->ready == NULL);
+    }
+    if (k->ready != NULL)
+        loop_again(k->c->loop);
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#include "proc/master.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "proc/ctl.h"
+#include "shm/shm_master.h"
+
+#define BEAT         CLOCK_SEC
+#define WORKER_STALL (5 * CLOCK_SEC)
+#define KEEPER_STALL (30 * CLOCK_SEC)
+#define START_STALL  (30 * CLOCK_SEC)
+
+/* --- children: who is to run, in the order of starting */
+
+static void add_children(struct master *m, enum ipc_role role, uint32_t count, uint32_t *at)
+{
+    for (uint32_t i = 0; i < count; i++)
+        m->children[(*at)++] = (struct master_child){.m = m, .role = role, .number = i, .bus.fd = -1};
+}
+
+static enum err make_children(struct master *m)
+{
+    uint32_t at = 0;
+    m->nchildren = 1 + m->hashers + m->keepers + m->helpers + m->workers;
+    m->children = calloc(m->nchildren, sizeof *m->children);
+    if (m->children == NULL)
+        return ERR_NOMEM;
+    add_children(m, IPC_ROLE_HASHER, m->hashers, &at);
+    add_children(m, IPC_ROLE_AUTH, 1, &at);
+    add_children(m, IPC_ROLE_HELPER, m->helpers, &at);
+    add_children(m, IPC_ROLE_KEEPER, m->keepers, &at);
+    add_children(m, IPC_ROLE_WORKER, m->workers, &at);
+    return ERR_OK;
+}
+
+/* Workers accept clients, so they start when all the others say that they serve. */
+static bool may_start(const struct master *m, const struct master_child *c)
+{
+    if (c->pid != 0 || m->stopping)
+        return false;
+    if (c->role != IPC_ROLE_WORKER || c->generation != 0)
+        return true;
+    for (uint32_t i = 0; i < m->nchildren; i++) {
+        if (m->children[i].role != IPC_ROLE_WORKER && !m->children[i].ready)
+            return false;
+    }
+    return true;
+}
+
+static void start_due(struct master *m, int64_t now)
+{
+    for (uint32_t i = 0; i < m->nchildren; i++) {
+        struct master_child *c = &m->children[i];
+        if (may_start(m, c) && c->respawn_at <= now && master_child_start(c) != ERR_OK)
+            c->respawn_at = now + CLOCK_SEC;
+    }
+}
+
+static int64_t patience_with(const struct master_child *c)
+{
+    if (!c->ready)
+        return START_STALL;
+    return c->role == IPC_ROLE_KEEPER ? KEEPER_STALL : WORKER_STALL;
+}
+
+static void kill_stalled(struct master *m, int64_t now)
+{
+    for (uint32_t i = 0; i < m->nchildren; i++) {
+        struct master_child *c = &m->children[i];
+        /* A helper's and a hasher's budget is watched by who gave the job. */
+        if (c->pid == 0 || c->role == IPC_ROLE_HELPER || c->role == IPC_ROLE_HASHER)
+            continue;
+        if (now - c->beat > patience_with(c)) {
+            log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %u is silent: killed", ipc_role_name(c->role), c->number);
+            kill(c->pid, SIGKILL);
+            c->beat = now;
+        }
+    }
+}
+
+/* --- the end: workers first, then those they speak to */
+
+static bool role_runs(const struct master *m, enum ipc_role role)
+{
+    for (uint32_t i = 0; i < m->nchildren; i++) {
+        if (m->children[i].pid != 0 && (role == IPC_ROLE_ANY || m->children[i].role == role))
+            return true;
+    }
+    return false;
+}
+
+static void stop_step(struct master *m)
+{
+    bool workers = role_runs(m, IPC_ROLE_WORKER);
+    bool late = clock_mono() > m->stop_deadline;
+    for (uint32_t i = 0; i < m->nchildren; i++) {
+        struct master_child *c = &m->children[i];
+        if (c->pid == 0)
+            continue;
+        if (late) {
+            kill(c->pid, SIGKILL);
+        } else if (!c->stopping && (c->role == IPC_ROLE_WORKER || !workers)) {
+            bus_put(&c->bus, IPC_STOP, 1, 0, STR_NONE);
+            c->stopping = true;
+        }
+    }
+}
+
+static void begin_stop(struct master *m)
+{
+    if (m->stopping)
+        return;
+    log_write(LOG_MAJOR, "MASTER", 0, NULL, "stopping");
+    m->stopping = true;
+    m->stop_deadline = clock_mono() + m->conf->server.shutdown_grace + 10 * CLOCK_SEC;
+}
+
+static void reap(struct master *m)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        master_child_gone(m, pid, status);
+}
+
+static void on_signals(struct master *m)
+{
+    struct signalfd_siginfo si;
+    while (read(m->signal_fd, &si, sizeof si) == (ssize_t)sizeof si) {
+        if (si.ssi_signo == SIGCHLD)
+            reap(m);
+        else if (si.ssi_signo == SIGTERM || si.ssi_signo == SIGINT)
+            begin_stop(m);
+    }
+}
+
+/* --- the loop */
+
+static void read_child(struct master_child *c)
+{
+    enum err e = bus_read(&c->bus, 64);
+    if ((e == ERR_PACKET || e == ERR_NET) && c->pid != 0)
+        kill(c->pid, SIGKILL); /* one of ours that breaks the rules has been taken over or is broken */
+}
+
+static nfds_t fill_polls(struct master *m, struct pollfd *p)
+{
+    nfds_t n = 0;
+    p[n++] = (struct pollfd){.fd = m->signal_fd, .events = POLLIN};
+    for (uint32_t i = 0; i < m->nchildren; i++) {
+        struct master_child *c = &m->children[i];
+        short events = POLLIN;
+        if (c->pid != 0 && bus_flush(&c->bus) == ERR_AGAIN)
+            events |= POLLOUT;
+        p[n++] = (struct pollfd){.fd = c->pid != 0 ? c->bus.fd : -1, .events = events};
+    }
+    return n + ctl_polls(m->ctl, p + n);
+}
+
+static void serve_polls(struct master *m, const struct pollfd *p, nfds_t n)
+{
+    if (p[0].revents != 0)
+        on_signals(m);
+    for (uint32_t i = 0; i < m->nchildren; i++) {
+        struct master_child *c = &m->children[i];
+        if (c->pid != 0 && p[1 + i].fd == c->bus.fd && (p[1 + i].revents & POLLIN) != 0)
+            read_child(c);
+    }
+    ctl_serve(m->ctl, p + 1 + m->nchildren, n - 1 - m->nchildren);
+}
+
+static void loop(struct master *m, void (*on_ready)(struct master *))
+{
+    struct pollfd polls[1 + 256 + CTL_POLLS];
+    int64_t next_beat = 0;
+    bool told = false;
+    BUG_IF(m->nchildren > 256);
+    while (!m->stopping || role_runs(m, IPC_ROLE_ANY)) {
+        int64_t now = clock_mono();
+        if (now >= next_beat) {
+            shm_master_own_beat(m->shm, now);
+            kill_stalled(m, now);
+            next_beat = now + BEAT;
+        }
+        start_due(m, now);
+        if (m->stopping)
+            stop_step(m);
+        nfds_t n = fill_polls(m, polls);
+        log_flush();
+        if (poll(polls, n, m->stopping ? 50 : 200) < 0 && errno != EINTR)
+            break;
+        serve_polls(m, polls, n);
+        bool all = true;
+        for (uint32_t i = 0; i < m->nchildren; i++)
+            all = all && m->children[i].ready;
+        if (all && !told && !m->stopping) {
+            told = true;
+            on_ready(m);
+        }
+    }
+}
+
+/* --- start */
+
+static int ready_pipe = -1; /* a background start: the waiting parent's end */
+
+static void say_ready(struct master *m)
+{
+    log_write(LOG_MAJOR, "MASTER", 0, NULL, "serving: %u workers, %u keepers, pid %d", m->workers, m->keepers,
+              (int)getpid());
+    if (ready_pipe >= 0) {
+        if (write(ready_pipe, "R", 1) != 1)
+            log_write(LOG_FAILURES, "MASTER", 0, NULL, "nobody waits for the start");
+        close(ready_pipe);
+        ready_pipe = -1;
+    }
+}
+
+/* Goes to the background; the first process ends when the server serves, or with its failure. */
+static enum err go_background(void)
+{
+    int fds[2];
+    char byte;
+    if (pipe2(fds, O_CLOEXEC) != 0)
+        return ERR_SYS;
+    pid_t pid = fork();
+    if (pid < 0)
+        return ERR_SYS;
+    if (pid > 0) {
+        close(fds[1]);
+        _exit(read(fds[0], &byte, 1) == 1 ? 0 : 1);
+    }
+    close(fds[0]);
+    setsid();
+    ready_pipe = fds[1];
+    return ERR_OK;
+}
+
+static enum err take_signals(struct master *m)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    signal(SIGPIPE, SIG_IGN);
+    if (sigprocmask(SIG_BLOCK, &set, &m->old_mask) != 0)
+        return ERR_SYS;
+    m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return m->signal_fd >= 0 ? ERR_OK : ERR_SYS;
+}
+
+int master_run(const struct master_options *opt)
+{
+    struct master m = {.conf_path = opt->conf_path,
+                       .conf_fd = -1, .gate_fd = -1, .faillog_fd = -1, .tls_fd = -1, .signal_fd = -1, .log_fd = -1};
+    arena_init(&m.arena, 64u << 20);
+    enum err e = opt->foreground ? ERR_OK : go_background();
+    if (e == ERR_OK)
+        e = master_prepare(&m);
+    if (e == ERR_OK)
+        e = take_signals(&m);
+    if (e == ERR_OK)
+        e = make_children(&m);
+    if (e == ERR_OK)
+        loop(&m, say_ready);
+    log_write(LOG_MAJOR, "MASTER", 0, NULL, e == ERR_OK ? "stopped" : "cannot start");
+    log_flush();
+    master_unprepare(&m);
+    return e == ERR_OK ? 0 : 1;
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#pragma once
+/*
+ * master: binds, forks, watches (design 2). It reads no client byte, speaks no TLS, XML or SQL, and believes no number
+ * that a child wrote. Plain poll(), no loop library, so that nothing of it is carried across fork().
+ *
+ * Each child is this binary executed again with a role word; it finds the master's packets at descriptor
+ * CHILD_BUS_FD and is handed everything else over it (proc/child.h).
+ */
+#include <poll.h>
+#include <signal.h>
+#include <sys/types.h>
+
+#include "base/arena.h"
+#include "conf/conf.h"
+#include "net/bus.h"
+
+#define CHILD_BUS_FD 3
+
+struct shm_master;
+struct ctl;
+
+/* One configured process and who fills its place now. */
+struct master_child {
+    struct master *m;
+    enum ipc_role role;
+    uint32_t number;
+    uint32_t generation; /* 0: never started */
+    pid_t pid;           /* 0: not running */
+    bool ready;
+    bool stopping;
+    int64_t started, beat; /* clock_mono() */
+    int64_t respawn_at;    /* when pid == 0 */
+    uint32_t failures;     /* deaths soon after a start, in a row */
+    uint32_t shm_slot;
+    bool has_shm;
+    struct bus_peer bus;
+};
+
+/* One [listener]: bound once for each worker (spread) or once (shared, design 2.5). */
+struct master_listener {
+    const struct conf_listener *conf;
+    int *fds;
+    uint32_t count; /* of fds: workers or 1 */
+};
+
+struct master {
+    struct arena arena;
+    const char *conf_path; /* NULL: defaults */
+    struct str conf_text;
+    struct conf *conf;
+    uint32_t workers, keepers, helpers, hashers, banks;
+    struct master_child *children;
+    uint32_t nchildren;
+    struct master_listener *listeners;
+    uint32_t nlisteners;
+    int conf_fd, gate_fd, faillog_fd, tls_fd;
+    size_t gate_bytes, faillog_bytes;
+    uint64_t cert_bytes; /* where in tls_fd the key begins */
+    char ticket_keys[80]; /* TLS_TICKET_KEY of net/tls.h: the master knows no TLS */
+    struct shm_master *shm;
+    struct ctl *ctl;
+    int signal_fd;
+    int log_fd;
+    sigset_t old_mask;
+    bool stopping;
+    int64_t stop_deadline;
+};
+
+struct master_options {
+    const char *conf_path;
+    bool foreground;
+};
+
+/* Runs the server; returns the exit code of the program. */
+int master_run(const struct master_options *opt);
+
+/* --- master_start.c: everything that is made before the first child */
+enum err master_prepare(struct master *m) CHECKED;
+void master_unprepare(struct master *m);
+
+/* --- master_child.c */
+enum err master_child_start(struct master_child *c) CHECKED;
+/* The child at `pid` has ended: retires its rows, tells the others, plans the next start. */
+void master_child_gone(struct master *m, pid_t pid, int status);
+struct master_child *master_child_find(struct master *m, enum ipc_role role, uint32_t number);
+/* Do these two talk to each other? */
+bool master_pairs(const struct master *m, const struct master_child *a, const struct master_child *b);

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+/*
+ * What the master makes before the first child: configuration, folders, listening sockets, the memory that children
+ * share, the certificate. Everything that can go wrong says so in a sentence on standard error, through the log.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "auth/faillog.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "codec/optag.h"
+#include "net/listen.h"
+#include "proc/banks.h"
+#include "proc/certificate.h"
+#include "proc/ctl.h"
+#include "proc/gate.h"
+#include "proc/master.h"
+#include "proc/settings.h"
+#include "shm/shm_master.h"
+
+static enum err say(const char *what, const char *path)
+{
+    log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %s: %s", what, path, strerror(errno));
+    return ERR_SYS;
+}
+
+/* --- configuration, log */
+
+static enum err open_log(struct master *m)
+{
+    struct str to = m->conf->server.log;
+    if (str_starts(to, STR("file:"))) {
+        m->log_fd = open(to.p + 5, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+        if (m->log_fd < 0)
+            return say("cannot open the log", to.p + 5);
+        if (dup2(m->log_fd, STDERR_FILENO) < 0) /* children write to the same place */
+            return say("cannot use the log", to.p + 5);
+    }
+    log_open(STDERR_FILENO, (enum log_level)m->conf->server.log_level);
+    return ERR_OK;
+}
+
+static enum err read_conf(struct master *m)
+{
+    struct conf_problems problems;
+    enum err e = m->conf_path != NULL ? conf_load(m->conf_path, &m->arena, &m->conf, &problems)
+                                      : conf_load_text(STR("(built in)"), STR(""), &m->arena, &m->conf, &problems);
+    if (e != ERR_OK) {
+        conf_problems_print(stderr, &problems);
+        return e;
+    }
+    if (m->conf->server.time_zone.n != 0) {
+        setenv("TZ", m->conf->server.time_zone.p, 1);
+        tzset();
+    }
+    m->conf_fd = bus_memfd("ximssd-conf", m->conf->text);
+    return m->conf_fd >= 0 ? open_log(m) : ERR_SYS;
+}
+
+/* --- folders */
+
+static enum err make_dir(const char *path, mode_t mode)
+{
+    char part[1100];
+    size_t n = strlen(path);
+    if (n >= sizeof part)
+        return ERR_TOO_LONG;
+    for (size_t i = 1; i <= n; i++) {
+        if (path[i] != '/' && path[i] != 0)
+            continue;
+        memcpy(part, path, i);
+        part[i] = 0;
+        if (mkdir(part, i == n ? mode : 0755) != 0 && errno != EEXIST)
+            return say("cannot make the folder", part);
+    }
+    return ERR_OK;
+}
+
+/* One server per run_dir: the lock lives as long as the process. */
+static enum err lock_run_dir(struct master *m, int *dir)
+{
+    *dir = open(m->conf->server.run_dir.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*dir < 0)
+        return say("cannot open run_dir", m->conf->server.run_dir.p);
+    if (flock(*dir, LOCK_EX | LOCK_NB) != 0) {
+        log_write(LOG_FAILURES, "MASTER", 0, NULL, "another server runs in %s", m->conf->server.run_dir.p);
+        return ERR_EXISTS;
+    }
+    return ERR_OK;
+}
+
+/* --- memory that children share */
+
+static enum err make_shared(const char *name, size_t bytes, int *fd, void **mem)
+{
+    *fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (*fd < 0 || ftruncate(*fd, (off_t)bytes) != 0 || fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
+        return say("cannot make shared memory", name);
+    if (mem == NULL)
+        return ERR_OK;
+    *mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+    return *mem != MAP_FAILED ? ERR_OK : say("cannot map shared memory", name);
+}
+
+static enum err make_memory(struct master *m)
+{
+    struct faillog_options fo = settings_faillog(m->conf);
+    void *mem;
+    m->gate_bytes = gate_size(m->conf->server.channels);
+    enum err e = make_shared("ximssd-gate", m->gate_bytes, &m->gate_fd, &mem);
+    if (e != ERR_OK)
+        return e;
+    gate_init(mem, m->conf->server.channels);
+    munmap(mem, m->gate_bytes); /* the master reads nothing of it */
+    m->faillog_bytes = faillog_size(&fo);
+    arc4random_buf(m->ticket_keys, sizeof m->ticket_keys);
+    return make_shared("ximssd-faillog", m->faillog_bytes, &m->faillog_fd, NULL);
+}
+
+/* --- the shared table */
+
+static enum err make_table(struct master *m, int run_dir)
+{
+    struct shm_op_name ops[OP_COUNT];
+    uint32_t n = 0;
+    for (int id = 1; id < OP_COUNT; id++)
+        ops[n++] = (struct shm_op_name){(uint16_t)id, optag_name((enum op_id)id), optag_monitor((enum op_id)id)};
+    struct shm_setup s = {.version = XIMSSD_VERSION,
+                          .wall = clock_wall(),
+                          .mono = clock_mono(),
+                          .pid = getpid(),
+                          .group = (gid_t)-1,
+                          .channels = m->conf->server.channels,
+                          .workers = m->workers,
+                          .keepers = m->keepers,
+                          .max_segments = 2 * (m->workers + m->keepers + 1),
+                          .ops = ops,
+                          .nops = n};
+    int rc = shm_master_new(&m->shm, run_dir, &s);
+    if (rc == 0)
+        return ERR_OK;
+    errno = rc;
+    return say("cannot make the shared table in", m->conf->server.run_dir.p);
+}
+
+/* --- listeners */
+
+static enum err bind_listener(struct master *m, struct master_listener *l)
+{
+    if (l->conf->at.kind == CONF_OFF || (l->conf->protocol == CONF_XIMSS && m->conf->server.channels == 0))
+        return ERR_OK;
+    uint32_t count = l->conf->at.kind == CONF_UNIX ? 1 : m->workers;
+    l->fds = calloc(count, sizeof *l->fds);
+    if (l->fds == NULL)
+        return ERR_NOMEM;
+    for (; l->count < count; l->count++) {
+        enum err e = settings_bind(m->conf, l->conf, l->conf->at.kind == CONF_TCP, &l->fds[l->count]);
+        if (e != ERR_OK)
+            return e;
+    }
+    return ERR_OK;
+}
+
+static enum err bind_listeners(struct master *m)
+{
+    m->nlisteners = (uint32_t)m->conf->nlisteners;
+    m->listeners = calloc(m->nlisteners + 1, sizeof *m->listeners);
+    if (m->listeners == NULL)
+        return ERR_NOMEM;
+    for (uint32_t i = 0; i < m->nlisteners; i++) {
+        m->listeners[i].conf = &m->conf->listeners[i];
+        enum err e = bind_listener(m, &m->listeners[i]);
+        if (e != ERR_OK)
+            return e;
+    }
+    return ERR_OK;
+}
+
+/* Each worker may hold every channel; each needs a descriptor, and so do its sockets to the others. */
+static enum err raise_file_limit(struct master *m)
+{
+    struct rlimit r;
+    rlim_t need = m->conf->server.channels + 1024u;
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0)
+        return ERR_SYS;
+    if (r.rlim_cur >= need)
+        return ERR_OK;
+    r.rlim_cur = need;
+    if (r.rlim_max < need)
+        r.rlim_max = need;
+    if (setrlimit(RLIMIT_NOFILE, &r) == 0)
+        return ERR_OK;
+    log_write(LOG_FAILURES, "MASTER", 0, NULL,
+              "channels = %u needs %llu open files, but the limit is %llu: lower channels or raise the limit",
+              m->conf->server.channels, (unsigned long long)need, (unsigned long long)r.rlim_max);
+    return ERR_RANGE;
+}
+
+static enum err count_processes(struct master *m)
+{
+    uint32_t cores = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
+    enum err e = banks_count(m->conf->server.state_dir.p, cores, &m->banks);
+    m->workers = conf_auto(m->conf->server.workers, cores, 64);
+    m->keepers = conf_auto(m->conf->server.keepers, cores, 16);
+    if (m->keepers > m->banks)
+        m->keepers = m->banks;
+    m->hashers = conf_auto(m->conf->server.hashers, cores, 64);
+    m->helpers = conf_auto(m->conf->server.helpers, m->keepers * 2, 64);
+    if (m->helpers < m->keepers)
+        m->helpers = m->keepers;
+    return e;
+}
+
+enum err master_prepare(struct master *m)
+{
+    int run_dir = -1;
+    enum err e = read_conf(m);
+    if (e == ERR_OK)
+        e = make_dir(m->conf->server.run_dir.p, 0755);
+    if (e == ERR_OK)
+        e = make_dir(m->conf->server.state_dir.p, 0700);
+    if (e == ERR_OK)
+        e = lock_run_dir(m, &run_dir);
+    if (e == ERR_OK)
+        e = count_processes(m);
+    if (e == ERR_OK)
+        e = raise_file_limit(m);
+    if (e == ERR_OK)
+        e = bind_listeners(m);
+    if (e == ERR_OK)
+        e = make_memory(m);
+    if (e == ERR_OK)
+        e = certificate_load(m->conf, &m->tls_fd, &m->cert_bytes);
+    if (e == ERR_OK)
+        e = make_table(m, run_dir);
+    if (e == ERR_OK)
+        e = ctl_new(&m->ctl, m, run_dir, m->conf->server.run_dir.p);
+    return e;
+}
+
+static void close_fd(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+void master_unprepare(struct master *m)
+{
+    if (m->ctl != NULL)
+        ctl_free(&m->ctl);
+    if (m->shm != NULL)
+        shm_master_free(&m->shm, true);
+    for (uint32_t i = 0; m->listeners != NULL && i < m->nlisteners; i++) {
+        for (uint32_t k = 0; k < m->listeners[i].count; k++)
+            close(m->listeners[i].fds[k]);
+        if (m->listeners[i].count != 0 && m->listeners[i].conf->at.kind == CONF_UNIX)
+            unlink(m->listeners[i].conf->at.path.p);
+        free(m->listeners[i].fds);
+    }
+    free(m->listeners);
+    free(m->children);
+    close_fd(m->conf_fd);
+    close_fd(m->gate_fd);
+    close_fd(m->faillog_fd);
+    close_fd(m->tls_fd);
+    close_fd(m->signal_fd);
+    close_fd(m->log_fd);
+    explicit_bzero(m->ticket_keys, sizeof m->ticket_keys);
+    arena_free(&m->arena);
+}

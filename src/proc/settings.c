@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#include "proc/settings.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "net/listen.h"
+
+struct faillog_options settings_faillog(const struct conf *c)
+{
+    struct faillog_options o = FAILLOG_DEFAULTS;
+    o.account_limit = c->login.fail_account;
+    o.address_limit = c->login.fail_address;
+    o.window = c->login.fail_window;
+    o.delay = c->login.fail_delay;
+    o.delay_max = c->login.fail_delay_max;
+    return o;
+}
+
+struct verifier_options settings_verifier(const struct conf *c)
+{
+    struct verifier_options o = VERIFIER_DEFAULTS;
+    o.cost = c->login.hash_cost;
+    o.min_length = c->login.min_password;
+    o.cram = c->login.cram;
+    return o;
+}
+
+struct gate_limits settings_gate(const struct conf *c)
+{
+    return (struct gate_limits){.channels = c->server.channels,
+                                .per_address = c->server.channels_per_address,
+                                .per_client_address = c->server.channels_per_client_address,
+                                .reserve = c->server.reserve_for_clients};
+}
+
+enum err settings_bind(const struct conf *c, const struct conf_listener *l, bool spread, int *fd)
+{
+    enum err e = l->at.kind == CONF_UNIX
+                     ? listen_bind_unix(l->at.path, 0660, (int)c->server.backlog, fd)
+                     : listen_bind(l->at.host, l->at.port, (int)c->server.backlog, spread, fd);
+    if (e != ERR_OK)
+        log_write(LOG_FAILURES, "MASTER", 0, NULL, "[listener %.*s]: cannot listen on %.*s: %s", STR_FMT(l->name),
+                  STR_FMT(l->address), strerror(errno));
+    return e;
+}

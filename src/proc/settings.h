@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#pragma once
+/*
+ * settings: from the checked configuration to what other rooms take as options; once, for all roles.
+ */
+#include "auth/faillog.h"
+#include "auth/verifier.h"
+#include "conf/conf.h"
+#include "proc/gate.h"
+
+struct faillog_options settings_faillog(const struct conf *c);
+struct verifier_options settings_verifier(const struct conf *c);
+struct gate_limits settings_gate(const struct conf *c);
+
+/*
+ * Binds one socket of a listener. spread: one of several on its address (SO_REUSEPORT). Failures are logged with the
+ * listener's name.
+ */
+enum err settings_bind(const struct conf *c, const struct conf_listener *l, bool spread, int *fd) CHECKED;

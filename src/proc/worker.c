@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+/*
+ * worker: accepts, and carries bytes between clients and keepers (design 2). It opens no files, connects nowhere,
+ * checks no passwords.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "doors/lmtp.h"
+#include "doors/tcp.h"
+#include "net/tls.h"
+#include "proc/child.h"
+#include "proc/gate.h"
+#include "proc/settings.h"
+
+#define LINGER           (2 * CLOCK_SEC)
+#define REFUSALS_PER_SEC 10 /* log lines (protocol 1, 7.3) */
+
+struct worker;
+
+struct worker_listener {
+    struct worker *w;
+    const struct conf_listener *conf;
+    struct listener l;
+    int fd; /* until it is opened */
+    struct addrlist allow, deny;
+};
+
+struct worker {
+    struct child *c;
+    struct conn_net *net;
+    struct tls_context *tls;
+    struct gate *gate;
+    struct addrlist clients;
+    struct tcp_door tcp;
+    struct lmtp_door lmtp;
+    struct worker_listener *listeners[CONF_LISTENERS_MAX];
+    uint32_t nlisteners;
+    int64_t refusals_since;
+    uint32_t refusals;
+    struct timer stop_check;
+    bool stopping;
+};
+
+/* --- accepting */
+
+static void refused(struct worker *w, const struct listen_addr *peer, const char *why)
+{
+    char text[LISTEN_TEXT];
+    int64_t now = loop_now(w->c->loop);
+    shm_count_add(&w->c->shm, SHM_XIMSS_REJECTED, 1);
+    if (now - w->refusals_since >= CLOCK_SEC) {
+        if (w->refusals > REFUSALS_PER_SEC)
+            log_write(LOG_MAJOR, "XIMSSI", 0, NULL, "%u more connections refused", w->refusals - REFUSALS_PER_SEC);
+        w->refusals_since = now;
+        w->refusals = 0;
+    }
+    if (w->refusals++ < REFUSALS_PER_SEC)
+        log_write(LOG_MAJOR, "XIMSSI", 0, listen_addr_text(peer, text), "connection refused: %s", why);
+}
+
+static bool restricted(const struct worker_listener *l, const struct ip *ip)
+{
+    if (l->conf->allow.n != 0 && !addrlist_match(&l->allow, ip))
+        return true;
+    return l->conf->deny.n != 0 && addrlist_match(&l->deny, ip);
+}
+
+/* Order of checks: protocol 1, 7.3. */
+static void accept_ximss(struct worker_listener *l, int fd, const struct listen_addr *peer)
+{
+    static const char *const why[] = {[GATE_BLOCKED] = "address is blocked",
+                                      [GATE_FULL] = "too many channels",
+                                      [GATE_ADDRESS_FULL] = "too many channels from this address"};
+    struct worker *w = l->w;
+    struct gate_limits lim = settings_gate(w->c->conf);
+    struct gate_place place;
+    struct ip ip;
+    memcpy(ip.b, peer->ip, sizeof ip.b);
+    if (restricted(l, &ip)) {
+        refused(w, peer, "address is not allowed here");
+        close(fd);
+        return;
+    }
+    bool client = peer->family == LISTEN_LOCAL || addrlist_match(&w->clients, &ip);
+    enum gate_answer got =
+        gate_enter(w->gate, &lim, w->c->number + 1, ip.b, client, loop_now(w->c->loop), &place);
+    if (got != GATE_IN) {
+        refused(w, peer, why[got]);
+        close(fd);
+        return;
+    }
+    tcp_door_accept(&w->tcp, fd, peer, place.id, place.entry, l->conf);
+}
+
+static void accepted(void *arg, int fd, const struct listen_addr *peer)
+{
+    struct worker_listener *l = arg;
+    struct ip ip;
+    memcpy(ip.b, peer->ip, sizeof ip.b);
+    switch (l->conf->protocol) {
+    case CONF_XIMSS:
+        accept_ximss(l, fd, peer);
+        break;
+    case CONF_LMTP:
+        if (peer->family != LISTEN_LOCAL && restricted(l, &ip))
+            close(fd);
+        else
+            lmtp_door_accept(&l->w->lmtp, fd, peer);
+        break;
+    default:
+        close(fd);
+        break;
+    }
+}
+
+/* --- what the doors need of us */
+
+static struct bus_peer *auth_peer(void *ctx)
+{
+    struct child_peer *p = child_peer(ctx, IPC_ROLE_AUTH, 0);
+    return p != NULL ? &p->bus : NULL;
+}
+
+static struct bus_peer *keeper_peer(void *ctx, uint32_t number)
+{
+    struct child_peer *p = child_peer(ctx, IPC_ROLE_KEEPER, number);
+    return p != NULL ? &p->bus : NULL;
+}
+
+static void left(void *ctx, uint32_t id, uint32_t place)
+{
+    struct child *c = ctx;
+    struct worker *w = c->data;
+    gate_leave(w->gate, (struct gate_place){place, id});
+}
+
+/* --- start */
+
+static enum err open_listener(struct worker_listener *l)
+{
+    struct worker *w = l->w;
+    addrlist_init(&l->allow);
+    addrlist_init(&l->deny);
+    enum err e = addrlist_parse(&l->allow, l->conf->allow, NULL);
+    if (e == ERR_OK)
+        e = addrlist_parse(&l->deny, l->conf->deny, NULL);
+    if (e == ERR_OK)
+        e = listen_open(&l->l, w->c->loop, l->fd, accepted, l);
+    return e;
+}
+
+static enum err start(struct child *c)
+{
+    struct worker *w = c->data;
+    const struct conf *conf = c->conf;
+    struct conn_options opt = {.out_limit = conf->limits.out_limit,
+                               .out_stall = conf->limits.out_stall,
+                               .linger = LINGER,
+                               .handshake_timeout = conf->tls.handshake_timeout,
+                               .handshakes = conf->tls.handshakes};
+    struct tcp_host host = {.ctx = c, .auth = auth_peer, .keeper = keeper_peer, .closed = left};
+    w->c = c;
+    w->gate = gate_of(c->gate_mem, c->gate_bytes);
+    BUG_IF(w->gate == NULL);
+    addrlist_init(&w->clients);
+    enum err e = addrlist_parse(&w->clients, conf->server.client_addresses, NULL);
+    if (e == ERR_OK)
+        e = conn_net_new(c->loop, &opt, &w->net);
+    if (e != ERR_OK)
+        return e;
+    w->tcp.host = host;
+    w->tcp.loop = c->loop;
+    w->tcp.net = w->net;
+    w->tcp.conf = conf;
+    w->tcp.shm = &c->shm;
+    w->tcp.tls = w->tls;
+    e = tcp_door_init(&w->tcp);
+    w->lmtp.ctx = c;
+    w->lmtp.auth = auth_peer;
+    w->lmtp.keeper = keeper_peer;
+    w->lmtp.loop = c->loop;
+    w->lmtp.net = w->net;
+    w->lmtp.conf = conf;
+    if (e == ERR_OK)
+        e = lmtp_door_init(&w->lmtp);
+    for (uint32_t i = 0; i < w->nlisteners && e == ERR_OK; i++)
+        e = open_listener(w->listeners[i]);
+    return e;
+}
+
+static void take_listener(struct worker *w, const struct ipc_item *it)
+{
+    struct worker_listener *l = calloc(1, sizeof *l);
+    BUG_IF(l == NULL || w->nlisteners == CONF_LISTENERS_MAX || it->id >= w->c->conf->nlisteners);
+    l->w = w;
+    l->conf = &w->c->conf->listeners[it->id];
+    l->fd = it->fd;
+    w->listeners[w->nlisteners++] = l;
+}
+
+static void take_certificate(struct worker *w, const struct ipc_item *it)
+{
+    char problem[TLS_PROBLEM];
+    struct ipc_in in = {it->body, false};
+    uint64_t cert_bytes = ipc_get_u64(&in);
+    struct str keys = ipc_get_str(&in);
+    struct str pem = bus_memfd_map(it->fd, 2 * TLS_PEM_MAX);
+    BUG_IF(ipc_in_end(&in) != ERR_OK || pem.p == NULL || cert_bytes > pem.n);
+    struct tls_options opt = {.cert_pem = str_sub(pem, 0, (size_t)cert_bytes),
+                              .key_pem = str_sub(pem, (size_t)cert_bytes, pem.n),
+                              .min = w->c->conf->tls.min_version == CONF_TLS_1_3 ? TLS_MIN_1_3 : TLS_MIN_1_2,
+                              .ticket_keys = keys,
+                              .alpn = STR("ximss")};
+    if (tls_context_new(&opt, &w->tls, problem) != ERR_OK)
+        log_write(LOG_FAILURES, "XIMSSI", 0, NULL, "certificate: %s", problem);
+    bus_memfd_unmap(pem);
+    close(it->fd);
+}
+
+/* --- life */
+
+static void item(struct child *c, struct bus_peer *from, const struct ipc_item *it)
+{
+    struct worker *w = c->data;
+    w->c = c;
+    switch (it->type) {
+    case IPC_LISTENER:
+        take_listener(w, it);
+        break;
+    case IPC_TLS:
+        take_certificate(w, it);
+        break;
+    case IPC_RCPT_ANSWER:
+    case IPC_DELIVERED:
+        lmtp_door_item(&w->lmtp, from, it);
+        break;
+    default:
+        tcp_door_item(&w->tcp, from, it);
+        break;
+    }
+}
+
+static void peer_up(struct child *c, struct child_peer *p)
+{
+    struct worker *w = c->data;
+    if (p->bus.role == IPC_ROLE_AUTH)
+        tcp_door_auth_up(&w->tcp);
+}
+
+static void peer_gone(struct child *c, struct child_peer *p)
+{
+    struct worker *w = c->data;
+    if (p->bus.role == IPC_ROLE_KEEPER)
+        tcp_door_keeper_gone(&w->tcp, p->bus.number);
+    lmtp_door_peer_gone(&w->lmtp, p->bus.role, p->bus.number);
+}
+
+static void check_stopped(struct timer *t)
+{
+    struct worker *w = CONTAINER_OF(t, struct worker, stop_check);
+    if (w->tcp.conns.count == 0 && lmtp_door_count(&w->lmtp) == 0)
+        child_leave(w->c, 0);
+    else
+        loop_timer_set(w->c->loop, t, 20 * CLOCK_MS);
+}
+
+static void stop(struct child *c, bool gracefully)
+{
+    struct worker *w = c->data;
+    if (!gracefully) {
+        child_leave(c, 0);
+        return;
+    }
+    w->stopping = true;
+    for (uint32_t i = 0; i < w->nlisteners; i++)
+        listen_accept(&w->listeners[i]->l, false);
+    tcp_door_stop(&w->tcp);
+    lmtp_door_stop(&w->lmtp);
+    timer_init(&w->stop_check, check_stopped);
+    loop_timer_set(c->loop, &w->stop_check, 0);
+}
+
+static const struct child_hooks hooks = {
+    .start = start, .item = item, .peer_up = peer_up, .peer_gone = peer_gone, .stop = stop};
+
+void worker_setup(struct child *c)
+{
+    static struct worker w;
+    c->hooks = &hooks;
+    c->data = &w;
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#include "ximss/req.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "codec/xout.h"
+
+#define SLICE_TIME (2 * CLOCK_MS) /* design 2.1 aims at 1 ms; rows of one step take their share */
+
+bool req_full(const struct req *r)
+{
+    return r->out->n >= SLICE_AIM || clock_mono() - r->slice_began >= SLICE_TIME;
+}
+
+enum err req_want_write(struct req *r)
+{
+    BUG_IF(r->may_write);
+    r->want_write = true;
+    return ERR_MORE;
+}
+
+enum err req_wrote(struct req *r)
+{
+    BUG_IF(!r->may_write);
+    r->want_write = false;
+    return ERR_MORE;
+}
+
+void req_open(struct req *r, const char *tag)
+{
+    xout_open(r->out, tag);
+    xout_attr(r->out, "id", r->id);
+}
+
+bool req_waits(const struct req *r)
+{
+    return r->waiting;
+}
+
+void req_free(struct session *s)
+{
+    struct req *r = s->req;
+
+    if (r == NULL)
+        return;
+    if (r->cleanup != NULL)
+        r->cleanup(r);
+    s->req = NULL;
+    s->queue_bytes -= r->bytes;
+    s->queue_count--;
+    buf_free(&r->spill);
+    arena_free(&r->arena);
+    free(r);
+}

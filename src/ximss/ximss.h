@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#pragma once
+/*
+ * ximss: what all sessions of one keeper share. The keeper makes one at start, sets the fields, and hands it to
+ * every session_new(). Nothing here blocks, opens files or knows sockets.
+ */
+#include "base/buf.h"
+#include "ximss/hub.h"
+
+struct xmsg_parser;
+
+/* Caps of design 9.2; the defaults are those of protocol 1, 1.2 and protocol 2, 14. */
+struct ximss_limits {
+    uint32_t queue_requests;  /* unanswered requests of a session (design 2.2) */
+    size_t queue_bytes;       /* with so many unanswered bytes a session takes no further message */
+    size_t message;           /* longest single request */
+    size_t request_memory;    /* arena of one request */
+    size_t answer;            /* an answer that exists in memory as a whole (folderRead) */
+    uint32_t protocol_errors; /* more of them end the session (protocol 1, 1.7) */
+    uint32_t folders;         /* open folders of a session; beyond: 585 */
+    uint32_t fields;          /* fields of a folder; beyond: 502 */
+    uint32_t set_elements;    /* elements of a message set; beyond: 502 */
+    uint32_t view_messages;   /* messages in one view; beyond: 599 */
+    uint32_t inline_text;     /* bytes of bodies in one folderRead; more is left out */
+};
+
+struct ximss {
+    struct ximss_limits limits;
+    const char *version;        /* attribute of `session`; protocol 1, 3.7: "6.3.0" */
+    struct xmsg_parser *parser; /* one, re-used for every message; owned here */
+    struct buf scratch;         /* output of the slice that runs now */
+    struct hub hub;
+};
+
+/* Default limits and version; ERR_NOMEM when the parser cannot be made. */
+enum err ximss_init(struct ximss *x) CHECKED;
+/* All sessions must be gone. */
+void ximss_free(struct ximss *x);

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+/* The gate: caps at n-1, n, n+1, exactness under racing processes and kill -9, against a plain model. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/bug.h"
+#include "proc/gate.h"
+
+static struct gate *gate_make(uint32_t channels, size_t *size)
+{
+    *size = gate_size(channels);
+    void *mem = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(mem, MAP_FAILED);
+    gate_init(mem, channels);
+    struct gate *g = gate_of(mem, *size);
+    assert_non_null(g);
+    assert_null(gate_of(mem, *size - 1));
+    return g;
+}
+
+static void v4(uint8_t to[16], uint32_t host)
+{
+    memset(to, 0, 16);
+    to[10] = to[11] = 0xff;
+    memcpy(to + 12, &host, 4);
+}
+
+static void test_limits(void **state)
+{
+    (void)state;
+    size_t size;
+    struct gate *g = gate_make(10, &size);
+    struct gate_limits lim = {.channels = 10, .per_address = 3, .per_client_address = 5, .reserve = 2};
+    struct gate_place place[10];
+    uint8_t a[16];
+    v4(a, 7);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &place[i]), GATE_IN);
+    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &place[3]), GATE_ADDRESS_FULL);
+    assert_int_equal(gate_enter(g, &lim, 1, a, true, 0, &place[3]), GATE_IN);
+    for (uint32_t i = 4; i < 8; i++) {
+        v4(a, 100 + i);
+        assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &place[i]), GATE_IN);
+    }
+    v4(a, 200); /* two free, both reserved */
+    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &place[8]), GATE_FULL);
+    assert_int_equal(gate_enter(g, &lim, 1, a, true, 0, &place[8]), GATE_IN);
+    assert_int_equal(gate_enter(g, &lim, 1, a, true, 0, &place[9]), GATE_IN);
+    assert_int_equal(gate_enter(g, &lim, 1, a, true, 0, &place[9]), GATE_FULL);
+    gate_leave(g, place[0]);
+    gate_leave(g, place[0]); /* a second time changes nothing */
+    assert_int_equal(gate_count(g), 9);
+    assert_int_equal(gate_enter(g, &lim, 1, a, true, 0, &place[0]), GATE_IN);
+    munmap(g, size);
+}
+
+static void test_ipv6_counts_by_64(void **state)
+{
+    (void)state;
+    size_t size;
+    struct gate *g = gate_make(10, &size);
+    struct gate_limits lim = {.channels = 10, .per_address = 1};
+    struct gate_place p;
+    uint8_t a[16] = {0x20, 0x01, 0x0d, 0xb8, 0, 1, 0, 2};
+    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &p), GATE_IN);
+    a[15] = 9;
+    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &p), GATE_ADDRESS_FULL);
+    a[7] = 3;
+    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &p), GATE_IN);
+    munmap(g, size);
+}
+
+static void test_block(void **state)
+{
+    (void)state;
+    size_t size;
+    struct gate *g = gate_make(10, &size);
+    struct gate_limits lim = {.channels = 10};
+    struct gate_place p;
+    uint8_t a[16];
+    v4(a, 7);
+    gate_block(g, a, 1000, 0);
+    assert_int_equal(gate_enter(g, &lim, 1, a, false, 999, &p), GATE_BLOCKED);
+    assert_true(gate_is_blocked(g, a, 999));
+    assert_false(gate_is_blocked(g, a, 1000));
+    assert_int_equal(gate_enter(g, &lim, 1, a, false, 1000, &p), GATE_IN);
+    munmap(g, size);
+}
+
+static void test_ids(void **state)
+{
+    (void)state;
+    size_t size;
+    struct gate *g = gate_make(3, &size);
+    struct gate_limits lim = {.channels = 3};
+    struct gate_place keep, p;
+    uint8_t a[16];
+    v4(a, 7);
+    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &keep), GATE_IN);
+    assert_int_equal(keep.id, GATE_ID_FIRST);
+    for (uint32_t want = GATE_ID_FIRST + 1; want <= GATE_ID_LAST; want++) {
+        assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &p), GATE_IN);
+        assert_int_equal(p.id, want);
+        gate_leave(g, p);
+    }
+    /* Round the corner, past the one that is still in use. */
+    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &p), GATE_IN);
+    assert_int_equal(p.id, GATE_ID_FIRST + 1);
+    munmap(g, size);
+}
+
+_Noreturn static void race(struct gate *g, uint32_t owner, uint32_t rounds)
+{
+    struct gate_limits lim = {.channels = 40, .per_address = 5};
+    struct gate_place held[8];
+    uint32_t n = 0;
+    srandom(owner);
+    for (uint32_t i = 0; i < rounds; i++) {
+        uint8_t a[16];
+        v4(a, (uint32_t)random() % 12);
+        if (n < ARRAY_LEN(held) && random() % 2 == 0) {
+            if (gate_enter(g, &lim, owner, a, false, 0, &held[n]) == GATE_IN)
+                n++;
+        } else if (n != 0) {
+            gate_leave(g, held[--n]);
+        }
+        if (gate_count(g) > lim.channels)
+            _exit(1);
+    }
+    while (n != 0)
+        gate_leave(g, held[--n]);
+    _exit(0);
+}
+
+static void test_race(void **state)
+{
+    (void)state;
+    size_t size;
+    struct gate *g = gate_make(64, &size);
+    pid_t pid[8];
+    for (uint32_t i = 0; i < ARRAY_LEN(pid); i++) {
+        pid[i] = fork();
+        if (pid[i] == 0)
+            race(g, i + 1, 20000);
+    }
+    for (uint32_t i = 0; i < ARRAY_LEN(pid); i++) {
+        int status;
+        assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
+        assert_int_equal(status, 0);
+    }
+    assert_int_equal(gate_count(g), 0);
+    munmap(g, size);
+}
+
+static void test_kill(void **state)
+{
+    (void)state;
+    size_t size;
+    struct gate *g = gate_make(64, &size);
+    struct gate_limits lim = {.channels = 64};
+    struct gate_place mine;
+    uint8_t a[16];
+    v4(a, 3);
+    assert_int_equal(gate_enter(g, &lim, 99, a, false, 0, &mine), GATE_IN);
+    for (uint32_t round = 0; round < 100; round++) {
+        pid_t pid = fork();
+        if (pid == 0)
+            race(g, 7, UINT32_MAX);
+        nanosleep(&(struct timespec){.tv_nsec = 500000 + (long)round * 7001}, NULL);
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        gate_clear_owner(g, 7);
+        assert_int_equal(gate_count(g), 1);
+    }
+    gate_leave(g, mine);
+    assert_int_equal(gate_count(g), 0);
+    munmap(g, size);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_ipv6_counts_by_64), cmocka_unit_test(test_block),
+        cmocka_unit_test(test_ids),    cmocka_unit_test(test_race),              cmocka_unit_test(test_kill),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
