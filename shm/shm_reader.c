@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "shm/shm_names.h"
 #include "shm/shm_segment.h"
+#include "shm/shm_texts.h"
 
 /*
  * How often a picture is taken anew when a process was retired meanwhile: more often for the first one, as later
@@ -22,25 +22,6 @@
 #define CUT            "was cut while it was read"
 
 enum { LINE_WORDS = sizeof(struct shm_line) / 8 };
-
-struct name {
-    uint32_t id;
-    char name[SHM_TEXT_MAX(SHM_NAME_LEN)];
-    char monitor[SHM_TEXT_MAX(SHM_NAME_LEN)];
-};
-
-struct names {
-    struct name *row; /* by id */
-    uint32_t n;
-};
-
-struct element {
-    uint32_t id;
-    enum shm_kind kind;
-    char name[SHM_TEXT_MAX(sizeof(((struct shm_counter_name *)0)->name))];
-    char unit[SHM_TEXT_MAX(sizeof(((struct shm_counter_name *)0)->unit))];
-    char help[SHM_TEXT_MAX(sizeof(((struct shm_counter_name *)0)->help))];
-};
 
 struct place {
     struct shm_line line; /* last good copy */
@@ -53,8 +34,8 @@ struct shm_reader {
     struct shm_file file; /* the index */
     struct shm_index head;
     struct shm_server server;
-    struct names ops, states;
-    struct element *element;
+    struct shm_texts ops, states;
+    struct shm_element_text *element;
     uint64_t *retired;
     uint64_t *value;     /* of the elements, as shown */
     bool whole;          /* they come from a whole picture, or fell back on one */
@@ -87,7 +68,7 @@ static void forget(struct shm_reader *r)
     free(r->retired);
     free(r->value);
     r->place = NULL;
-    r->ops = r->states = (struct names){NULL, 0};
+    r->ops = r->states = (struct shm_texts){NULL, 0};
     r->element = NULL;
     r->retired = r->value = NULL;
     r->whole = false;
@@ -119,67 +100,6 @@ void shm_reader_free(struct shm_reader **pr)
 
 /* --- what stays as it is while a server runs */
 
-/* Copies the rows of a section, each cut to `size` bytes, into fresh memory. NULL: cut file or no
- * memory. */
-static void *section_copy(const struct shm_file *f, const struct shm_section *s, size_t size)
-{
-    size_t bytes = (size_t)s->count * s->stride;
-    char *rows = calloc(s->count + 1u, size);
-    char *raw = malloc(bytes + 1);
-    if (rows != NULL && raw != NULL && shm_file_read(f, s->offset, raw, bytes)) {
-        for (uint32_t i = 0; i < s->count; i++)
-            memcpy(rows + i * size, raw + (size_t)i * s->stride, size);
-    } else {
-        free(rows);
-        rows = NULL;
-    }
-    free(raw);
-    return rows;
-}
-
-static int name_cmp(const void *a, const void *b)
-{
-    const struct name *x = a, *y = b;
-    return (x->id > y->id) - (x->id < y->id);
-}
-
-static bool names_read(const struct shm_file *f, const struct shm_section *s, struct names *out)
-{
-    struct shm_name *raw = section_copy(f, s, sizeof(*raw));
-    out->row = raw != NULL ? calloc(s->count + 1u, sizeof(*out->row)) : NULL;
-    for (uint32_t i = 0; out->row != NULL && i < s->count; i++) {
-        out->row[i].id = raw[i].id;
-        shm_field_text(raw[i].name, sizeof(raw->name), out->row[i].name);
-        shm_field_text(raw[i].monitor, sizeof(raw->monitor), out->row[i].monitor);
-    }
-    free(raw);
-    if (out->row == NULL)
-        return false;
-    out->n = s->count;
-    qsort(out->row, out->n, sizeof(*out->row), name_cmp);
-    return true;
-}
-
-static bool elements_read(struct shm_reader *r, const struct shm_section *s)
-{
-    struct shm_counter_name *raw = section_copy(&r->file, s, sizeof(*raw));
-    r->element = raw != NULL ? calloc(s->count + 1u, sizeof(*r->element)) : NULL;
-    for (uint32_t i = 0; r->element != NULL && i < s->count; i++) {
-        struct element *e = &r->element[i];
-        e->id = raw[i].id;
-        e->kind = raw[i].kind == SHM_INTEGER ? SHM_INTEGER : SHM_COUNTER;
-        shm_field_text(raw[i].name, sizeof(raw->name), e->name);
-        shm_field_text(raw[i].unit, sizeof(raw->unit), e->unit);
-        shm_field_text(raw[i].help, sizeof(raw->help), e->help);
-    }
-    free(raw);
-    r->value = calloc(s->count + 1u, sizeof(*r->value));
-    if (r->element == NULL || r->value == NULL)
-        return false;
-    r->nelements = s->count;
-    return true;
-}
-
 static bool sections_ok(const struct shm_file *f, const struct shm_index *x)
 {
     return shm_file_section(f, &x->ops, sizeof(struct shm_name), SHM_MAX_NAMES) &&
@@ -201,10 +121,14 @@ static const char *index_read(struct shm_reader *r, char *text, size_t n)
         return "is damaged: a section does not lie inside it";
     r->retired = calloc(r->head.retired.count + 1u, sizeof(*r->retired));
     r->place = calloc(r->head.segments.count + 1u, sizeof(*r->place));
-    if (r->retired == NULL || r->place == NULL || !names_read(&r->file, &r->head.ops, &r->ops) ||
-        !names_read(&r->file, &r->head.states, &r->states) || !elements_read(r, &r->head.counters))
+    r->value = calloc(r->head.counters.count + 1u, sizeof(*r->value));
+    if (r->retired == NULL || r->place == NULL || r->value == NULL ||
+        !shm_texts_read(&r->file, &r->head.ops, &r->ops) ||
+        !shm_texts_read(&r->file, &r->head.states, &r->states) ||
+        !shm_element_texts_read(&r->file, &r->head.counters, &r->element))
         return "was cut while it was read, or there is no memory for it";
     r->nplaces = r->head.segments.count;
+    r->nelements = r->head.counters.count;
     shm_field_text(r->head.version, sizeof(r->head.version), r->server.version);
     r->server.pid = r->head.master_pid;
     r->server.start_wall = r->head.start_wall;
@@ -309,7 +233,7 @@ static uint64_t add(uint64_t a, uint64_t b)
 static void values_make(struct shm_reader *r, bool whole)
 {
     for (uint32_t i = 0; i < r->nelements; i++) {
-        const struct element *e = &r->element[i];
+        const struct shm_element_text *e = &r->element[i];
         uint64_t v = 0;
         if (!whole && r->whole && e->kind == SHM_COUNTER)
             continue;
@@ -410,28 +334,21 @@ const struct shm_row *shm_reader_next(const struct shm_reader *r, struct shm_pla
     return NULL;
 }
 
-static const struct name *name_of(const struct names *names, uint32_t id)
-{
-    struct name key;
-    key.id = id;
-    return names->n != 0 ? bsearch(&key, names->row, names->n, sizeof(key), name_cmp) : NULL;
-}
-
 const char *shm_reader_op(const struct shm_reader *r, uint32_t id)
 {
-    const struct name *n = name_of(&r->ops, id);
+    const struct shm_text *n = shm_texts_find(&r->ops, id);
     return n != NULL ? n->name : NULL;
 }
 
 const char *shm_reader_op_monitor(const struct shm_reader *r, uint32_t id)
 {
-    const struct name *n = name_of(&r->ops, id);
+    const struct shm_text *n = shm_texts_find(&r->ops, id);
     return n != NULL ? n->monitor : NULL;
 }
 
 const char *shm_reader_state(const struct shm_reader *r, uint32_t id)
 {
-    const struct name *n = name_of(&r->states, id);
+    const struct shm_text *n = shm_texts_find(&r->states, id);
     return n != NULL ? n->monitor : NULL;
 }
 
@@ -439,7 +356,7 @@ bool shm_reader_value(const struct shm_reader *r, size_t i, struct shm_value *ou
 {
     if (i >= r->nelements)
         return false;
-    const struct element *e = &r->element[i];
+    const struct shm_element_text *e = &r->element[i];
     *out = (struct shm_value){e->name, e->unit, e->help, e->kind, r->value[i]};
     return true;
 }

@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "proc/child.h"
 #include "proc/master.h"
+#include "proc/offline.h"
 #include "ximss/ops.h"
 
 static void usage(FILE *to)
@@ -86,6 +87,8 @@ int main(int argc, char **argv, char **envp)
             return 2;
         }
     }
+    if (optind + 1 == argc && strcmp(argv[optind], "offline-auth") == 0)
+        return offline_auth(opt.conf_path); /* ximssctl's, while no server runs */
     if (optind != argc) {
         usage(stderr);
         return 2;

@@ -6,6 +6,8 @@
  * by auth at RCPT; after the final dot one `deliver` packet goes to the keeper of each bank, and each recipient gets his
  * answer, in RCPT order, when the keepers have committed. The door can append and nothing else (design 2.3).
  */
+#include "base/idmap.h"
+#include "codec/addrlist.h"
 #include "conf/conf.h"
 #include "net/bus.h"
 #include "net/conn.h"
@@ -21,17 +23,21 @@ struct lmtp_door {
     struct loop *loop;
     struct conn_net *net;
     const struct conf *conf;
+    struct tls_context *tls; /* NULL: no certificate */
+    uint32_t keepers;        /* how many there are: which one keeps a bank */
     /* the door's own */
     struct lmtp_conn *first;
     uint32_t count;
     uint32_t next_seq;
+    struct idmap waits; /* seq of a question -> struct lmtp_conn */
+    struct addrlist allow;
     size_t bytes; /* of message bodies that are being received or delivered (lmtp.memory) */
     bool stopping;
 };
 
 enum err lmtp_door_init(struct lmtp_door *d) CHECKED;
 /* Takes over fd. */
-void lmtp_door_accept(struct lmtp_door *d, int fd, const struct listen_addr *peer);
+void lmtp_door_accept(struct lmtp_door *d, int fd, const struct listen_addr *peer, const struct conf_listener *l);
 /* RCPT_ANSWER, DELIVERED. */
 void lmtp_door_item(struct lmtp_door *d, struct bus_peer *from, const struct ipc_item *it);
 /* What it has not answered gets a temporary failure (451): the client tries again. */

@@ -1,7 +1,95 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: The ximssd authors
+/* The account verbs of ximssctl while the server runs. */
+#include <stdlib.h>
+
+#include "base/clock.h"
 #include "proc/auth.h"
+#include "proc/auth_accounts.h"
+#include "proc/banks.h"
+#include "proc/settings.h"
+
+struct ctl_request {
+    struct auth_proc *a;
+    struct accounts_request rq;
+    uint32_t seq;
+};
+
+static void answer(struct auth_proc *a, uint32_t seq, bool last, enum err e, struct str text)
+{
+    struct buf b;
+    buf_init(&b, IPC_BODY_MAX);
+    ipc_put_u32(&b, (uint32_t)e);
+    buf_str(&b, text);
+    bus_put(&a->c->master, IPC_CTL_ANSWER, last, seq, buf_slice(&b));
+    buf_free(&b);
+}
+
+static void out(void *ctx, struct str text)
+{
+    const struct ctl_request *r = ctx;
+    if (text.n != 0)
+        answer(r->a, r->seq, false, ERR_OK, text);
+}
+
+/* What others remember of the account goes too. */
+static void forget(struct ctl_request *r)
+{
+    struct auth_proc *a = r->a;
+    uint64_t id = r->rq.account.id;
+    pwcache_forget(&a->cache, id);
+    if (r->rq.verb != CTL_ACCOUNT_REMOVE)
+        return;
+    uint32_t keeper = banks_keeper(r->rq.account.bank, settings_keepers(a->c->conf, a->c->banks));
+    struct child_peer *k = child_peer(a->c, IPC_ROLE_KEEPER, keeper);
+    uint64_t body[2] = {id, r->rq.account.bank};
+    if (k != NULL)
+        bus_put(&k->bus, IPC_ACCOUNT_GONE, 0, 0, (struct str){(const char *)body, sizeof body});
+}
+
+static void finish(struct ctl_request *r)
+{
+    if (r->rq.err == ERR_OK && r->rq.verb != CTL_ACCOUNT_LIST)
+        forget(r);
+    answer(r->a, r->seq, true, r->rq.err, STR_NONE);
+    accounts_end(&r->rq);
+    free(r);
+}
+
+static void made(struct auth_proc *a, void *arg, enum err e, struct str body)
+{
+    struct ctl_request *r = arg;
+    struct verifiers v;
+    if (e == ERR_OK)
+        e = verifier_job_made(body, &v);
+    accounts_finish(&r->rq, a->dir, e, e == ERR_OK ? &v : NULL, clock_wall() / CLOCK_SEC, out, r);
+    if (e == ERR_OK)
+        verifier_wipe(&v);
+    finish(r);
+}
+
 void auth_ctl(struct auth_proc *a, const struct ipc_item *it)
 {
-    (void)a, (void)it;
+    static const struct ip ours;
+    struct buf job;
+    struct ctl_request *r = calloc(1, sizeof *r);
+    if (r == NULL) {
+        answer(a, it->seq, true, ERR_NOMEM, STR_NONE);
+        return;
+    }
+    r->a = a;
+    r->seq = it->seq;
+    enum accounts_next next = accounts_begin(&r->rq, a->dir, &a->env.verifier, a->domains[0], (enum ctl_verb)it->id,
+                                             it->body, out, r);
+    if (next == ACCOUNTS_DONE) {
+        finish(r);
+        return;
+    }
+    buf_init(&job, IPC_BODY_MAX);
+    verifier_job_make(&job, &a->env.verifier, buf_slice(&r->rq.password));
+    enum err e = auth_job_add(a, VERIFIER_MAKE, &job, &ours, made, r);
+    if (e != ERR_OK) {
+        accounts_finish(&r->rq, a->dir, e, NULL, 0, out, r);
+        finish(r);
+    }
 }

@@ -11,6 +11,7 @@
 #include "codec/ipcbody.h"
 #include "proc/auth.h"
 #include "proc/banks.h"
+#include "proc/settings.h"
 
 struct auth_login {
     struct auth_proc *a;
@@ -82,14 +83,17 @@ static void stored(struct auth_proc *a, void *arg, enum err e, struct str body)
     free(account);
 }
 
+static struct child_peer *keeper_of(struct auth_proc *a, uint32_t bank)
+{
+    return child_peer(a->c, IPC_ROLE_KEEPER, banks_keeper(bank, settings_keepers(a->c->conf, a->c->banks)));
+}
+
 /* false: the keeper is not there now. */
 static bool attach(struct auth_login *l)
 {
     struct auth_proc *a = l->a;
-    uint32_t keepers = child_peer_count(a->c, IPC_ROLE_KEEPER);
     const struct account *acc = &l->s.account;
-    struct child_peer *k =
-        keepers != 0 ? child_peer(a->c, IPC_ROLE_KEEPER, banks_keeper(acc->bank, keepers)) : NULL;
+    struct child_peer *k = keeper_of(a, acc->bank);
     struct buf b;
     if (k == NULL)
         return false;
@@ -169,9 +173,7 @@ static void ask_hasher(struct auth_login *l)
 static void ask_keeper(struct auth_login *l)
 {
     struct auth_proc *a = l->a;
-    uint32_t keepers = child_peer_count(a->c, IPC_ROLE_KEEPER);
-    struct child_peer *k =
-        keepers != 0 ? child_peer(a->c, IPC_ROLE_KEEPER, banks_keeper(l->s.session_bank, keepers)) : NULL;
+    struct child_peer *k = keeper_of(a, l->s.session_bank);
     uint32_t q = ++a->next_question == 0 ? ++a->next_question : a->next_question;
     struct buf b;
     if (k == NULL || idmap_put(&a->questions, q, l) != ERR_OK) {

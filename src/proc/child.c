@@ -25,14 +25,6 @@ struct child_peer *child_peer(struct child *c, enum ipc_role role, uint32_t numb
     return number < CHILD_PEERS ? c->peers[role][number] : NULL;
 }
 
-uint32_t child_peer_count(const struct child *c, enum ipc_role role)
-{
-    uint32_t n = CHILD_PEERS;
-    while (n != 0 && c->peers[role][n - 1] == NULL)
-        n--;
-    return n;
-}
-
 void child_leave(struct child *c, int exit_code)
 {
     c->exit_code = exit_code;

@@ -71,8 +71,6 @@ void child_leave(struct child *c, int exit_code);
 
 /* NULL: not there now. */
 struct child_peer *child_peer(struct child *c, enum ipc_role role, uint32_t number);
-/* How many numbers of that role have ever been seen: 0..n-1. */
-uint32_t child_peer_count(const struct child *c, enum ipc_role role);
 
 /* The roles; each fills c->hooks and c->data. */
 void worker_setup(struct child *c);

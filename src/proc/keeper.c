@@ -3,10 +3,10 @@
 #include "proc/keeper.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proc/settings.h"
 
 #define TICK (100 * CLOCK_MS)
 
@@ -51,10 +51,7 @@ static enum err start(struct child *c)
     k->parsing_tail = &k->parsing;
     k->storing_tail = &k->storing;
     idmap_init(&k->sessions);
-    uint32_t cores = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
-    k->keepers = conf_auto(c->conf->server.keepers, cores, 16);
-    if (k->keepers > c->banks)
-        k->keepers = c->banks;
+    k->keepers = settings_keepers(c->conf, c->banks);
     enum err e = ximss_init(&k->x);
     if (e != ERR_OK)
         return e;
@@ -104,6 +101,9 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
         break;
     case IPC_PASSWORD_ANSWER:
         keeper_password_answer(k, it);
+        break;
+    case IPC_ACCOUNT_GONE:
+        keeper_account_gone(k, it);
         break;
     case IPC_DIGEST_PIECE:
         keeper_digest_piece(k, from->number, it);

@@ -85,6 +85,8 @@ void keeper_detach(struct keeper *k, struct bus_peer *worker, uint32_t session);
 void keeper_session_check(struct keeper *k, struct bus_peer *auth, const struct ipc_item *it);
 void keeper_password_answer(struct keeper *k, const struct ipc_item *it);
 void keeper_worker_gone(struct keeper *k, uint32_t worker);
+/* ximssctl removed it: its sessions end, its data go. */
+void keeper_account_gone(struct keeper *k, const struct ipc_item *it);
 void keeper_questions_late(struct keeper *k, int64_t now, bool all);
 void keeper_make_ready(struct kept *s);
 void keeper_free_session(struct kept *s);

@@ -212,6 +212,30 @@ void keeper_worker_gone(struct keeper *k, uint32_t worker)
     }
 }
 
+static enum err remove_account(struct db *db, void *arg)
+{
+    void **args = arg;
+    const int64_t *account = args[1];
+    (void)db;
+    return store_account_remove(args[0], *account);
+}
+
+void keeper_account_gone(struct keeper *k, const struct ipc_item *it)
+{
+    struct ipc_in in = {it->body, false};
+    int64_t account = (int64_t)ipc_get_u64(&in);
+    uint64_t bank = ipc_get_u64(&in);
+    if (ipc_in_end(&in) != ERR_OK || bank >= BANKS_MAX || k->stores[bank] == NULL)
+        return;
+    for (struct session *s = hub_first(&k->x.hub, account); s != NULL; s = s->peer) {
+        if (!s->closing)
+            end_by_server(s->user);
+    }
+    void *args[2] = {k->stores[bank], &account};
+    if (db_once(store_db(k->stores[bank]), remove_account, args) != ERR_OK)
+        log_write(LOG_FAILURES, "KEEPER", 0, NULL, "the data of account %lld could not be removed", (long long)account);
+}
+
 void keeper_session_check(struct keeper *k, struct bus_peer *auth, const struct ipc_item *it)
 {
     struct ipc_in in = {it->body, false};

@@ -212,9 +212,7 @@ static enum err count_processes(struct master *m)
     uint32_t cores = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
     enum err e = banks_count(m->conf->server.state_dir.p, cores, &m->banks);
     m->workers = conf_auto(m->conf->server.workers, cores, 64);
-    m->keepers = conf_auto(m->conf->server.keepers, cores, 16);
-    if (m->keepers > m->banks)
-        m->keepers = m->banks;
+    m->keepers = settings_keepers(m->conf, m->banks);
     m->hashers = conf_auto(m->conf->server.hashers, cores, 64);
     m->helpers = conf_auto(m->conf->server.helpers, m->keepers * 2, 64);
     if (m->helpers < m->keepers)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "net/listen.h"
@@ -34,6 +35,12 @@ struct gate_limits settings_gate(const struct conf *c)
                                 .per_address = c->server.channels_per_address,
                                 .per_client_address = c->server.channels_per_client_address,
                                 .reserve = c->server.reserve_for_clients};
+}
+
+uint32_t settings_keepers(const struct conf *c, uint32_t banks)
+{
+    uint32_t n = conf_auto(c->server.keepers, (uint32_t)sysconf(_SC_NPROCESSORS_ONLN), 16);
+    return n < banks ? n : banks;
 }
 
 enum err settings_bind(const struct conf *c, const struct conf_listener *l, bool spread, int *fd)

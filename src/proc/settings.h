@@ -13,6 +13,9 @@ struct faillog_options settings_faillog(const struct conf *c);
 struct verifier_options settings_verifier(const struct conf *c);
 struct gate_limits settings_gate(const struct conf *c);
 
+/* How many keepers serve so many banks. Master, workers and keepers must agree, so they all ask here. */
+uint32_t settings_keepers(const struct conf *c, uint32_t banks);
+
 /*
  * Binds one socket of a listener. spread: one of several on its address (SO_REUSEPORT). Failures are logged with the
  * listener's name.

@@ -109,7 +109,7 @@ static void accepted(void *arg, int fd, const struct listen_addr *peer)
         if (peer->family != LISTEN_LOCAL && restricted(l, &ip))
             close(fd);
         else
-            lmtp_door_accept(&l->w->lmtp, fd, peer);
+            lmtp_door_accept(&l->w->lmtp, fd, peer, l->conf);
         break;
     default:
         close(fd);
@@ -185,6 +185,8 @@ static enum err start(struct child *c)
     w->lmtp.loop = c->loop;
     w->lmtp.net = w->net;
     w->lmtp.conf = conf;
+    w->lmtp.tls = w->tls;
+    w->lmtp.keepers = settings_keepers(conf, c->banks);
     if (e == ERR_OK)
         e = lmtp_door_init(&w->lmtp);
     for (uint32_t i = 0; i < w->nlisteners && e == ERR_OK; i++)

@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -70,8 +69,6 @@ static inline int bank_teardown(void **state)
     }
     store_close(&s);
     bank_unlink();
-    rmdir(bank_dir);
-    assert_true(mkdir(bank_dir, 0700) == 0);
     return 0;
 }
 
@@ -102,16 +99,16 @@ static inline void undo(struct store *s)
 }
 
 /* W(store, call, expected error) */
-#define W(s, call, want)                                                                           \
-    do {                                                                                           \
-        enum err w_err;                                                                            \
-        begin(s);                                                                                  \
-        w_err = (call);                                                                            \
-        if (w_err == ERR_OK)                                                                       \
-            commit(s);                                                                             \
-        else                                                                                       \
-            undo(s);                                                                               \
-        assert_int_equal(w_err, want);                                                             \
+#define W(s, call, want)               \
+    do {                               \
+        enum err w_err;                \
+        begin(s);                      \
+        w_err = (call);                \
+        if (w_err == ERR_OK)           \
+            commit(s);                 \
+        else                           \
+            undo(s);                   \
+        assert_int_equal(w_err, want); \
     } while (0)
 
 /* What a test message is made of; NULL leaves a field out. */
@@ -132,7 +129,8 @@ struct blobs {
     struct buf head, body, raw;
 };
 
-static inline void add_address(struct digest_fields_maker *m, const char *field, const char *name, const char *address)
+static inline void add_address(struct digest_fields_maker *m, const char *field, const char *name,
+                               const char *address)
 {
     struct digest_address a = {DIGEST_MAILBOX, str_of(name != NULL ? name : ""), str_of(address)};
     struct buf list;
@@ -190,8 +188,8 @@ static inline void free_blobs(struct blobs *b)
 }
 
 /* Inside a request. */
-static inline enum err put_letter(struct store *s, int64_t account, int64_t mailbox, const struct letter *l,
-                                  uint32_t *uid)
+static inline enum err put_letter(struct store *s, int64_t account, int64_t mailbox,
+                                  const struct letter *l, uint32_t *uid)
 {
     struct blobs b;
     struct message_new m;
@@ -224,7 +222,8 @@ static inline struct flag_list flags_of(const char *text)
     return l;
 }
 
-static inline struct mailbox_info info(struct store *s, int64_t account, int64_t mailbox, struct arena *a)
+static inline struct mailbox_info info(struct store *s, int64_t account, int64_t mailbox,
+                                       struct arena *a)
 {
     struct mailbox_info m;
 
@@ -239,7 +238,8 @@ static inline void check_counters(struct store *s, int64_t account, int64_t mail
         store_db(s),
         "SELECT count(*), coalesce(sum(flags & 1 = 0), 0), coalesce(sum(flags & 512 <> 0), 0),"
         " coalesce(sum(flags & 513 = 512), 0), coalesce(sum(size), 0), min(internaldate),"
-        " coalesce(max(uid), 0), coalesce(max(seq), 0) FROM message WHERE account=?1 AND mailbox=?2");
+        " coalesce(max(uid), 0), coalesce(max(seq), 0) FROM message WHERE account=?1 AND "
+        "mailbox=?2");
     struct mailbox_info m;
     struct arena a;
 

@@ -27,8 +27,9 @@ static const struct {
     {"Read", "Unread", FLAG_SEEN, 's'},
 };
 
-static const char all[] = "Seen,Answered,Flagged,Draft,Deleted,Redirected,MDNSent,Hidden,Service,Media,Junk,Label1,"
-                          "Label2,Label3,Recent";
+static const char all[] =
+    "Seen,Answered,Flagged,Draft,Deleted,Redirected,MDNSent,Hidden,Service,Media,Junk,Label1,"
+    "Label2,Label3,Recent";
 
 static void one(const char *text, uint32_t bit, bool set, char right)
 {
@@ -54,7 +55,8 @@ static void test_names(void **state)
         one(paper[i].clear, paper[i].bit, false, paper[i].right);
         for (size_t k = 0; k <= strlen(paper[i].clear); k++) /* any case */
             other[k] = k % 2 ? str_lower(paper[i].clear[k])
-                             : (char)(str_lower(paper[i].clear[k]) - (str_lower(paper[i].clear[k]) >= 'a' ? 32 : 0));
+                             : (char)(str_lower(paper[i].clear[k]) -
+                                      (str_lower(paper[i].clear[k]) >= 'a' ? 32 : 0));
         one(other, paper[i].bit, false, paper[i].right);
     }
 }
@@ -67,7 +69,7 @@ static void test_print(void **state)
     (void)state;
     buf_init(&b, 1 << 16);
     flags_print(&b, FLAG_ALL, 0, NULL);
-    assert_true(str_eq(buf_slice(&b), STR(all)));
+    assert_true(str_eq(buf_slice(&b), str_of(all)));
     buf_clear(&b);
     flags_print(&b, 0, 0, NULL);
     assert_int_equal(b.n, 0);
@@ -116,12 +118,14 @@ static void test_lists(void **state)
     assert_string_equal(rights, "sdaw");
     for (size_t n = 63; n <= 65; n++) {
         memset(word, 'k', n);
-        assert_int_equal(flags_parse((struct str){word, n}, &l), n <= 64 ? ERR_OK : ERR_FLAG_UNKNOWN);
+        assert_int_equal(flags_parse((struct str){word, n}, &l),
+                         n <= 64 ? ERR_OK : ERR_FLAG_UNKNOWN);
     }
     for (int n = 1; n <= FLAG_LIST_MAX + 1; n++) {
         strlcat(text, "Seen,", sizeof text);
         if (n >= FLAG_LIST_MAX - 1)
-            assert_int_equal(flags_parse(str_of(text), &l), n <= FLAG_LIST_MAX ? ERR_OK : ERR_FLAG_UNKNOWN);
+            assert_int_equal(flags_parse(str_of(text), &l),
+                             n <= FLAG_LIST_MAX ? ERR_OK : ERR_FLAG_UNKNOWN);
     }
 }
 

@@ -14,10 +14,21 @@ static struct str repeat(char *to, const char *what, size_t n)
 
 static void test_grammar(void **state)
 {
-    static const char *const good[] = {"INBOX",  "INBOX/Projects/Alpha", "Team Calendar", "a~b",  "x/~y", "...",
-                                       "Ünïcode", "a.b",                  "100%",          "st*r", "-",    "日本/語"};
-    static const char *const bad[] = {"",    "/",      "/a",   "a//b", "a/",    ".",   "..",       "a/../b", "a/.",
-                                      "~a",  "~",      " a",   "a ",   "a/ b",  "a /b", "a\x01",    "a\x7f",  "\x1f",
+    static const char *const good[] = {"INBOX",
+                                       "INBOX/Projects/Alpha",
+                                       "Team Calendar",
+                                       "a~b",
+                                       "x/~y",
+                                       "...",
+                                       "Ünïcode",
+                                       "a.b",
+                                       "100%",
+                                       "st*r",
+                                       "-",
+                                       "日本/語"};
+    static const char *const bad[] = {"",    "/",        "/a",    "a//b",         "a/",      ".",
+                                      "..",  "a/../b",   "a/.",   "~a",           "~",       " a",
+                                      "a ",  "a/ b",     "a /b",  "a\x01",        "a\x7f",   "\x1f",
                                       "a\n", "\xff\xfe", "a\xc3", "\xed\xa0\x80", "\xc0\xaf"};
 
     (void)state;
@@ -86,7 +97,8 @@ static void test_resolve(void **state)
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         struct str out = STR("");
 
-        assert_int_equal(mailbox_resolve(&self, str_of(table[i].given), table[i].slash, &a, &out), table[i].err);
+        assert_int_equal(mailbox_resolve(&self, str_of(table[i].given), table[i].slash, &a, &out),
+                         table[i].err);
         if (table[i].err == ERR_OK)
             assert_true(str_eq(out, str_of(table[i].want)));
     }
@@ -156,8 +168,9 @@ static void test_match_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_grammar), cmocka_unit_test(test_bounds),     cmocka_unit_test(test_resolve),
-        cmocka_unit_test(test_match),   cmocka_unit_test(test_match_time),
+        cmocka_unit_test(test_grammar),    cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_resolve),    cmocka_unit_test(test_match),
+        cmocka_unit_test(test_match_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

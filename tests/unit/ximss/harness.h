@@ -24,16 +24,15 @@
 #include "store/message.h"
 #include "ximss/dispatch.h"
 
-#define MAYBE     __attribute__((unused))
-#define CLIENTS   8
-#define DORA      7
-#define VALIDITY  "UIDVALIDITY" /* stands for the real number in expected texts */
+#define CLIENTS  8
+#define DORA     7
+#define VALIDITY "UIDVALIDITY" /* stands for the real number in expected texts */
 
 struct client {
     struct session *s;
-    struct buf out;  /* everything that was sent */
-    size_t at;       /* up to here the test has looked at it */
-    size_t mark;     /* length before the first write of the round */
+    struct buf out; /* everything that was sent */
+    size_t at;      /* up to here the test has looked at it */
+    size_t mark;    /* length before the first write of the round */
     bool wrote, no_credit, closed, ended;
     char text[1 << 16]; /* the message taken last */
 };
@@ -42,360 +41,58 @@ struct world {
     struct ximss x;
     struct store *store;
     struct client c[CLIENTS];
-    bool break_round;    /* the next commit fails */
-    bool refuse_round;   /* in the next round no slice that writes can begin */
-    uint32_t rounds;     /* with a write */
+    bool break_round;  /* the next commit fails */
+    bool refuse_round; /* in the next round no slice that writes can begin */
+    uint32_t rounds;   /* with a write */
     uint32_t slices;
     char dir[64];
     char path[96];
 };
 
-static void must(enum err e)
-{
-    if (e != ERR_OK)
-        fail_msg("unexpected %s", err_name(e));
-}
-
-/* --- the world */
-
-MAYBE static struct world *world_new(void)
-{
-    struct world *w = calloc(1, sizeof *w);
-
-    setenv("TZ", "TST-3", 1); /* the reader's zone of the paper's examples: three hours east */
-    tzset();
-    assert_non_null(w);
-    snprintf(w->dir, sizeof w->dir, "/tmp/ximss-test-XXXXXX");
-    assert_non_null(mkdtemp(w->dir));
-    snprintf(w->path, sizeof w->path, "%s/bank", w->dir);
-    mime_init();
-    must(ximss_init(&w->x));
-    must(store_open(w->path, 0, &w->store));
-    store_on_change(w->store, hub_on_change, &w->x.hub);
-    return w;
-}
-
-MAYBE static void world_free(struct world *w)
-{
-    char command[160];
-
-    for (int i = 0; i < CLIENTS; i++) {
-        session_free(&w->c[i].s);
-        buf_free(&w->c[i].out);
-    }
-    db_idle_check(store_db(w->store));
-    store_close(&w->store);
-    ximss_free(&w->x);
-    snprintf(command, sizeof command, "rm -r %s", w->dir);
-    assert_int_equal(system(command), 0);
-    free(w);
-}
-
-MAYBE static struct client *login_as(struct world *w, int64_t account, const char *name)
-{
-    int i = 0;
-    struct session_info info = {.id = 100042,
-                                .account = account,
-                                .name = str_of(name),
-                                .real_name = STR("Dora \"D\" <Diver>"),
-                                .url_id = STR("100042-vN2Txjkggy7gjHRD10jw"),
-                                .address = STR("[192.0.2.7]")};
-
-    while (w->c[i].s != NULL || w->c[i].out.p != NULL)
-        i++;
-    buf_init(&w->c[i].out, SIZE_MAX);
-    must(session_new(&w->x, w->store, &info, &w->c[i].s));
-    w->c[i].s->user = &w->c[i];
-    return &w->c[i];
-}
-
-MAYBE static struct client *login(struct world *w)
-{
-    return login_as(w, DORA, "dora@harbor.example");
-}
-
-/* --- rounds */
-
-MAYBE static void after_slice(struct world *w, struct client *c, struct slice r)
-{
-    w->slices++;
-    c->closed = c->closed || r.close;
-    c->ended = c->ended || r.run == RUN_END;
-}
-
-MAYBE static bool run_readers(struct world *w)
-{
-    bool any = false;
-
-    for (int i = 0; i < CLIENTS; i++) {
-        struct client *c = &w->c[i];
-        while (c->s != NULL && !c->no_credit && session_has_work(c->s) &&
-               dispatch_kind(c->s) == KIND_READ) {
-            size_t before = c->out.n;
-            struct slice r = dispatch_slice(c->s, &c->out);
-            assert_true(c->out.n - before <= SLICE_MAX);
-            assert_false(db_in_request(store_db(w->store)));
-            db_idle_check(store_db(w->store));
-            after_slice(w, c, r);
-            any = true;
-            if (c->ended)
-                session_free(&c->s);
-            else if (session_async_due(c->s))
-                session_async(c->s, &c->out);
-        }
-    }
-    return any;
-}
-
-MAYBE static bool write_once(struct world *w, struct client *c)
-{
-    struct db *db = store_db(w->store);
-
-    if (c->s == NULL || c->ended || c->no_credit || !session_has_work(c->s) ||
-        dispatch_kind(c->s) != KIND_WRITE)
-        return false;
-    if (!c->wrote)
-        c->mark = c->out.n;
-    c->wrote = true;
-    if (w->refuse_round)
-        return false;
-    if (db_request_begin(db) != ERR_OK)
-        return false;
-    struct slice r = dispatch_slice(c->s, &c->out);
-    if (db_request_end(db, !r.rollback) != ERR_OK)
-        return false;
-    after_slice(w, c, r);
-    return true;
-}
-
-MAYBE static bool run_writers(struct world *w)
-{
-    struct db *db = store_db(w->store);
-    bool any = false, again = true;
-
-    db_round_begin(db);
-    while (again) {
-        again = false;
-        for (int i = 0; i < CLIENTS; i++)
-            again = write_once(w, &w->c[i]) || again;
-        any = any || again;
-    }
-    bool broken = false;
-    for (int i = 0; i < CLIENTS; i++)
-        any = any || w->c[i].wrote;
-    if (any && (w->break_round || w->refuse_round)) {
-        w->break_round = w->refuse_round = false;
-        broken = true;
-        db_round_cancel(db);
-    } else if (db_round_commit(db) != ERR_OK) {
-        broken = true;
-    }
-    w->rounds += any;
-    for (int i = 0; i < CLIENTS; i++) {
-        struct client *c = &w->c[i];
-        if (!c->wrote)
-            continue;
-        c->wrote = false;
-        if (broken)
-            dispatch_fail(c->s, c->mark, &c->out);
-        else
-            dispatch_commit(c->s);
-        if (c->ended)
-            session_free(&c->s);
-    }
-    return any;
-}
-
-MAYBE static void run_async(struct world *w)
-{
-    struct session *s;
-
-    while ((s = hub_next(&w->x.hub)) != NULL) {
-        struct client *c = s->user;
-        if (!c->no_credit)
-            session_async(s, &c->out);
-    }
-}
-
-/* Until nobody has anything to do. */
-MAYBE static void run(struct world *w)
-{
-    bool more = true;
-
-    while (more) {
-        more = run_readers(w);
-        more = run_writers(w) || more;
-        run_async(w);
-    }
-}
-
-/* --- clients */
-
-MAYBE static void feed(struct client *c, const char *text)
-{
-    must(session_feed(c->s, str_of(text)));
-}
-
+/* Fails the test unless ERR_OK. */
+void must(enum err e);
+struct world *world_new(void);
+void world_free(struct world *w);
+struct client *login_as(struct world *w, int64_t account, const char *name);
+/* A session of dora (account DORA). */
+struct client *login(struct world *w);
+/* Rounds until nobody has anything to do. */
+void run(struct world *w);
+void feed(struct client *c, const char *text);
 /* Feeds and runs. */
-MAYBE static void say(struct world *w, struct client *c, const char *text)
-{
-    feed(c, text);
-    run(w);
-}
-
+void say(struct world *w, struct client *c, const char *text);
 /* The next message, as text; NULL: none. It must be a whole document that libxml2 takes. */
-MAYBE static const char *take(struct client *c)
-{
-    size_t n = 0;
-    xmlDocPtr doc;
-
-    if (c->at == c->out.n)
-        return NULL;
-    while (c->at + n < c->out.n && c->out.p[c->at + n] != '\0')
-        n++;
-    assert_true(c->at + n < c->out.n); /* every message ends with a zero byte */
-    doc = xmlReadMemory(c->out.p + c->at, (int)n, NULL, "UTF-8",
-                        XML_PARSE_NONET | XML_PARSE_HUGE | XML_PARSE_NOERROR);
-    assert_non_null(doc);
-    xmlFreeDoc(doc);
-    snprintf(c->text, sizeof c->text, "%.*s", (int)n, c->out.p + c->at);
-    c->at += n + 1;
-    return c->text;
-}
-
-MAYBE static uint32_t skip_all(struct client *c)
-{
-    uint32_t n = 0;
-
-    while (take(c) != NULL)
-        n++;
-    return n;
-}
-
+const char *take(struct client *c);
+/* Takes all messages; how many. */
+uint32_t skip_all(struct client *c);
 /* Puts VALIDITY in place of the digits after UIDValidity=", which differ from run to run. */
-MAYBE static void mask_validity(char *text)
-{
-    char *at = strstr(text, "UIDValidity=\""), *end;
-    char tail[1 << 16];
-
-    if (at == NULL)
-        return;
-    at += strlen("UIDValidity=\"");
-    end = strchr(at, '"');
-    snprintf(tail, sizeof tail, VALIDITY "%s", end);
-    memcpy(at, tail, strlen(tail) + 1);
-}
-
-MAYBE static void expect_at(struct client *c, const char *want, const char *file, int line)
-{
-    const char *got = take(c);
-
-    if (got == NULL) {
-        print_error("%s:%d: nothing came, expected %s\n", file, line, want);
-        fail();
-        return;
-    }
-    mask_validity(c->text);
-    if (strcmp(got, want) != 0) {
-        print_error("%s:%d:\n got      %s\n expected %s\n", file, line, got, want);
-        fail();
-    }
-}
-#define EXPECT(c, want) expect_at((c), (want), __FILE__, __LINE__)
-#define EXPECT_NOTHING(c) assert_null(take(c))
-
-/* One request, its one response. */
-#define CHECK(w, c, request, response)                                                             \
-    do {                                                                                           \
-        say((w), (c), (request));                                                                  \
-        EXPECT((c), (response));                                                                   \
-        EXPECT_NOTHING(c);                                                                         \
-    } while (0)
-
-/* --- mail */
-
-MAYBE static void write_begin(struct world *w)
-{
-    db_round_begin(store_db(w->store));
-    must(db_request_begin(store_db(w->store)));
-}
-
-MAYBE static void write_end(struct world *w)
-{
-    must(db_request_end(store_db(w->store), true));
-    must(db_round_commit(store_db(w->store)));
-}
-
-MAYBE static int64_t box_id(struct world *w, int64_t account, const char *name)
-{
-    int64_t id = 0;
-
-    must(mailbox_find(w->store, account, str_of(name), &id));
-    return id;
-}
-
-MAYBE static void make_inbox(struct world *w, int64_t account)
-{
-    int64_t id;
-
-    write_begin(w);
-    must(mailbox_inbox(w->store, account, &id));
-    write_end(w);
-}
-
-/* Stores a message as a delivery does; the change is announced (see run_async). */
-MAYBE static uint32_t deliver_to(struct world *w, int64_t account, const char *box, const char *raw,
-                                 size_t n, int64_t when, uint32_t flags)
-{
-    struct buf head, body;
-    uint32_t uid;
-
-    buf_init(&head, SIZE_MAX);
-    buf_init(&body, SIZE_MAX);
-    must(mime_digest((struct str){raw, n}, &mime_limits_default, &head, &body));
-    struct message_new m = {.raw = {raw, n},
-                            .head = buf_slice(&head),
-                            .body = buf_slice(&body),
-                            .internaldate = when,
-                            .flags = flags};
-    write_begin(w);
-    must(message_append(w->store, account, box_id(w, account, box), &m, &uid));
-    write_end(w);
-    buf_free(&head);
-    buf_free(&body);
-    return uid;
-}
-
-MAYBE static uint32_t deliver(struct world *w, const char *raw, int64_t when, uint32_t flags)
-{
-    uint32_t uid = deliver_to(w, DORA, "INBOX", raw, strlen(raw), when, flags);
-
-    run_async(w);
-    return uid;
-}
-
-MAYBE static int64_t utc(const char *text)
-{
-    struct tm t = {0};
-
-    assert_non_null(strptime(text, "%Y%m%dT%H%M%SZ", &t));
-    return timegm(&t);
-}
-
-#define ERROR(id, text, num) "<response id=\"" id "\" errorText=\"" text "\" errorNum=\"" num "\"/>"
-#define OK(id) "<response id=\"" id "\"/>"
-#define RIGHTS " rights=\"lrswipcda\"/>"
-#define NOTIFY(folder) "<folderReport folder=\"" folder "\" mode=\"notify\"/>"
-
+void mask_validity(char *text);
+void expect_at(struct client *c, const char *want, const char *file, int line);
+/* A round of one request, to change the store behind the sessions' back. */
+void write_begin(struct world *w);
+void write_end(struct world *w);
+int64_t box_id(struct world *w, int64_t account, const char *name);
+void make_inbox(struct world *w, int64_t account);
+/* Stores a message as a delivery does. */
+uint32_t deliver_to(struct world *w, int64_t account, const char *box, const char *raw, size_t n,
+                    int64_t when, uint32_t flags);
+/* The same into dora's INBOX; whoever has it open is told. */
+uint32_t deliver(struct world *w, const char *raw, int64_t when, uint32_t flags);
+/* "20260525T051440Z" to seconds. */
+int64_t utc(const char *text);
 /* Attribute of the message taken last, as a number; -1: absent. */
-MAYBE static long attribute(const struct client *c, const char *name)
-{
-    char key[64];
-    const char *at;
+long attribute(const struct client *c, const char *name);
 
-    snprintf(key, sizeof key, " %s=\"", name);
-    at = strstr(c->text, key);
-    return at != NULL ? strtol(at + strlen(key), NULL, 10) : -1;
-}
-
-#define STARTS(text, start) assert_int_equal(strncmp((text), (start), strlen(start)), 0)
+#define EXPECT(c, want)   expect_at((c), (want), __FILE__, __LINE__)
+#define EXPECT_NOTHING(c) assert_null(take(c))
+#define CHECK(w, c, request, response) \
+    do {                               \
+        say((w), (c), (request));      \
+        EXPECT((c), (response));       \
+        EXPECT_NOTHING(c);             \
+    } while (0)
+#define ERROR(id, text, num) "<response id=\"" id "\" errorText=\"" text "\" errorNum=\"" num "\"/>"
+#define OK(id)               "<response id=\"" id "\"/>"
+#define RIGHTS               " rights=\"lrswipcda\"/>"
+#define NOTIFY(folder)       "<folderReport folder=\"" folder "\" mode=\"notify\"/>"
+#define STARTS(text, start)  assert_int_equal(strncmp((text), (start), strlen(start)), 0)

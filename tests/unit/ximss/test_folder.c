@@ -7,12 +7,12 @@
 #include "harness.h"
 
 #define ANN                                                                                        \
-    "From: Ann Lee <ann@example.org>\r\nTo: \"Bob, jr.\" <bob@example.net>, carol@example.net\r\n"   \
-    "Subject: Lunch?\r\nDate: Mon, 25 May 2026 07:14:00 +0200\r\nX-Priority: 1\r\n"              \
+    "From: Ann Lee <ann@example.org>\r\nTo: \"Bob, jr.\" <bob@example.net>, carol@example.net\r\n" \
+    "Subject: Lunch?\r\nDate: Mon, 25 May 2026 07:14:00 +0200\r\nX-Priority: 1\r\n"                \
     "Message-ID: <p1@example.org>\r\nContent-Type: Text/Plain; charset=utf-8\r\n\r\nAt noon?\r\n"
 #define NOREPLY "From: noreply@example.net\r\nX-Color: red\r\n\r\nNothing.\r\n"
-#define BOB                                                                                        \
-    "From: bob@example.net\r\nSubject: Re: lunch?\r\nDate: Mon, 25 May 2026 06:15:00 +0000\r\n"  \
+#define BOB                                                                                     \
+    "From: bob@example.net\r\nSubject: Re: lunch?\r\nDate: Mon, 25 May 2026 06:15:00 +0000\r\n" \
     "X-Priority: 5\r\n\r\nYes, noon.\r\n"
 
 /* UIDs 1, 2, 3 in the order of arrival. */
@@ -34,12 +34,12 @@ static int teardown(void **state)
     return 0;
 }
 
-#define OPEN_MM                                                                                    \
-    "<folderOpen id=\"F1\" folder=\"INBOX-MM-1\" mailbox=\"INBOX\" sortField=\"INTERNALDATE\" "       \
-    "sortOrder=\"desc\"><field>FLAGS</field><field>E-From</field><field>Subject</field>"           \
+#define OPEN_MM                                                                                 \
+    "<folderOpen id=\"F1\" folder=\"INBOX-MM-1\" mailbox=\"INBOX\" sortField=\"INTERNALDATE\" " \
+    "sortOrder=\"desc\"><field>FLAGS</field><field>E-From</field><field>Subject</field>"        \
     "<field>INTERNALDATE</field><field>SIZE</field></folderOpen>"
-#define INIT(id, folder, messages, unseen)                                                         \
-    "<folderReport id=\"" id "\" folder=\"" folder "\" mode=\"init\" messages=\"" messages          \
+#define INIT(id, folder, messages, unseen)                                                 \
+    "<folderReport id=\"" id "\" folder=\"" folder "\" mode=\"init\" messages=\"" messages \
     "\" unseen=\"" unseen "\" UIDNext=\"4\" UIDValidity=\"" VALIDITY "\"" RIGHTS
 
 /* Opens and drops the answer. */
@@ -61,14 +61,19 @@ static void open_examples(void **state)
     say(w, c, OPEN_MM);
     EXPECT(c, INIT("F1", "INBOX-MM-1", "3", "2"));
     EXPECT(c, OK("F1"));
-    say(w, c, "<folderOpen id=\"F2\" folder=\"voice\" mailbox=\"INBOX\" sortField=\"INTERNALDATE\" sortOrder=\"desc\" "
-              "filterField=\"FLAGS\" filter=\"Media,Unseen\"><field>FLAGS</field></folderOpen>");
+    say(w, c,
+        "<folderOpen id=\"F2\" folder=\"voice\" mailbox=\"INBOX\" sortField=\"INTERNALDATE\" "
+        "sortOrder=\"desc\" "
+        "filterField=\"FLAGS\" filter=\"Media,Unseen\"><field>FLAGS</field></folderOpen>");
     EXPECT(c, INIT("F2", "voice", "1", "1"));
     EXPECT(c, OK("F2"));
-    CHECK(w, c, "<folderOpen id=\"F3\" folder=\"INBOX-MM-1\" mailbox=\"INBOX\" sortField=\"Subject\"/>",
+    CHECK(w, c,
+          "<folderOpen id=\"F3\" folder=\"INBOX-MM-1\" mailbox=\"INBOX\" sortField=\"Subject\"/>",
           ERROR("F3", "folder has already been opened", "568"));
-    CHECK(w, c, "<folderOpen id=\"F4\" folder=\"x\" mailbox=\"Nope\"/>", ERROR("F4", "mailbox not found", "561"));
-    say(w, c, "<folderReopen id=\"F5\" folder=\"INBOX-MM-1\" sortField=\"Subject\" sortOrder=\"asc\"/>");
+    CHECK(w, c, "<folderOpen id=\"F4\" folder=\"x\" mailbox=\"Nope\"/>",
+          ERROR("F4", "mailbox not found", "561"));
+    say(w, c,
+        "<folderReopen id=\"F5\" folder=\"INBOX-MM-1\" sortField=\"Subject\" sortOrder=\"asc\"/>");
     EXPECT(c, INIT("F5", "INBOX-MM-1", "3", "2"));
     EXPECT(c, OK("F5"));
     /* C16: the folder of F3 is still the first one. */
@@ -86,22 +91,29 @@ static void browse_examples(void **state)
     char want[600];
 
     open_quietly(w, c, OPEN_MM);
-    say(w, c, "<folderBrowse id=\"B1\" folder=\"INBOX-MM-1\"><index from=\"1\" till=\"2\"/></folderBrowse>");
+    say(w, c,
+        "<folderBrowse id=\"B1\" folder=\"INBOX-MM-1\"><index from=\"1\" "
+        "till=\"2\"/></folderBrowse>");
     snprintf(want, sizeof want,
-             "<folderReport id=\"B1\" folder=\"INBOX-MM-1\" index=\"1\" UID=\"2\"><FLAGS>Media,Recent</FLAGS>"
+             "<folderReport id=\"B1\" folder=\"INBOX-MM-1\" index=\"1\" "
+             "UID=\"2\"><FLAGS>Media,Recent</FLAGS>"
              "<E-From realName=\"Ann Lee\">ann@example.org</E-From><Subject>Lunch?</Subject>"
-             "<INTERNALDATE localTime=\"20260525T081440\">20260525T051440Z</INTERNALDATE><SIZE>%zu</SIZE>"
+             "<INTERNALDATE "
+             "localTime=\"20260525T081440\">20260525T051440Z</INTERNALDATE><SIZE>%zu</SIZE>"
              "</folderReport>",
              strlen(ANN));
     EXPECT(c, want);
     snprintf(want, sizeof want,
-             "<folderReport id=\"B1\" folder=\"INBOX-MM-1\" index=\"2\" UID=\"1\"><FLAGS>Seen,Answered</FLAGS>"
-             "<E-From>noreply@example.net</E-From><INTERNALDATE localTime=\"20260525T070002\">20260525T040002Z"
+             "<folderReport id=\"B1\" folder=\"INBOX-MM-1\" index=\"2\" "
+             "UID=\"1\"><FLAGS>Seen,Answered</FLAGS>"
+             "<E-From>noreply@example.net</E-From><INTERNALDATE "
+             "localTime=\"20260525T070002\">20260525T040002Z"
              "</INTERNALDATE><SIZE>%zu</SIZE></folderReport>",
              strlen(NOREPLY));
     EXPECT(c, want);
     EXPECT(c, OK("B1"));
-    CHECK(w, c, "<folderBrowse id=\"B2\" folder=\"INBOX-MM-1\"><UID>77777</UID></folderBrowse>", OK("B2"));
+    CHECK(w, c, "<folderBrowse id=\"B2\" folder=\"INBOX-MM-1\"><UID>77777</UID></folderBrowse>",
+          OK("B2"));
     CHECK(w, c, "<folderBrowse id=\"B3\" folder=\"gone\"><index>0</index></folderBrowse>",
           ERROR("B3", "folder has not been opened", "569"));
 }
@@ -113,17 +125,24 @@ static void fields(void **state)
     struct client *c = login(w);
 
     open_quietly(w, c,
-                 "<FolderOpen id=\"F1\" folder=\"f\" mailbox=\"inbox\"><field> FLAGS </field><FIELD>FROM</FIELD>\n"
-                 "<field>To</field><field>e-to</field><field>Pty</field><field>uid</field><field>FLAGS</field>"
-                 "<field>X-Color</field><field>BODY</field><field>Message-ID</field><field>Content-Type</field></FolderOpen>");
+                 "<FolderOpen id=\"F1\" folder=\"f\" mailbox=\"inbox\"><field> FLAGS "
+                 "</field><FIELD>FROM</FIELD>\n"
+                 "<field>To</field><field>e-to</field><field>Pty</field><field>uid</"
+                 "field><field>FLAGS</field>"
+                 "<field>X-Color</field><field>BODY</field><field>Message-ID</"
+                 "field><field>Content-Type</field></FolderOpen>");
     say(w, c, "<folderBrowse id=\"B\" folder=\"f\"><uid>2</uid></folderBrowse>");
-    EXPECT(c, "<folderReport id=\"B\" folder=\"f\" index=\"1\" UID=\"2\"><FLAGS>Media,Recent</FLAGS><FROM>Ann Lee</FROM>"
-              "<To>Bob, jr., carol@example.net</To><e-to realName=\"Bob, jr.\">bob@example.net</e-to>"
-              "<e-to>carol@example.net</e-to><Pty>High</Pty><uid>2</uid><FLAGS>Media,Recent</FLAGS>"
-              "<Message-ID>&lt;p1@example.org&gt;</Message-ID><Content-Type>text/plain</Content-Type></folderReport>");
+    EXPECT(c,
+           "<folderReport id=\"B\" folder=\"f\" index=\"1\" "
+           "UID=\"2\"><FLAGS>Media,Recent</FLAGS><FROM>Ann Lee</FROM>"
+           "<To>Bob, jr., carol@example.net</To><e-to realName=\"Bob, jr.\">bob@example.net</e-to>"
+           "<e-to>carol@example.net</e-to><Pty>High</Pty><uid>2</uid><FLAGS>Media,Recent</FLAGS>"
+           "<Message-ID>&lt;p1@example.org&gt;</Message-ID><Content-Type>text/plain</"
+           "Content-Type></folderReport>");
     EXPECT(c, OK("B"));
     say(w, c, "<folderBrowse id=\"B\" folder=\"f\"><UID>1</UID></folderBrowse>");
-    EXPECT(c, "<folderReport id=\"B\" folder=\"f\" index=\"0\" UID=\"1\"><FLAGS>Seen,Answered</FLAGS><FROM>noreply@example.net</FROM>"
+    EXPECT(c, "<folderReport id=\"B\" folder=\"f\" index=\"0\" "
+              "UID=\"1\"><FLAGS>Seen,Answered</FLAGS><FROM>noreply@example.net</FROM>"
               "<uid>1</uid><FLAGS>Seen,Answered</FLAGS><X-Color>red</X-Color></folderReport>");
     EXPECT(c, OK("B"));
     open_quietly(w, c, "<folderOpen id=\"F1\" folder=\"bare\" mailbox=\"INBOX\"/>");
@@ -154,7 +173,8 @@ static void check_rows(struct world *w, struct client *c, const char *folder, co
 {
     char request[512], got[256] = "";
 
-    snprintf(request, sizeof request, "<folderBrowse id=\"B\" folder=\"%s\">%s</folderBrowse>", folder, set);
+    snprintf(request, sizeof request, "<folderBrowse id=\"B\" folder=\"%s\">%s</folderBrowse>",
+             folder, set);
     say(w, c, request);
     while (strncmp(take(c), "<folderReport ", 14) == 0)
         snprintf(got + strlen(got), sizeof got - strlen(got), "%ld ", attribute(c, "UID"));
@@ -171,7 +191,7 @@ static void sets(void **state)
     struct client *c = login(w);
     static const struct list cases[] = {
         {"", ""},
-        {"<index from=\"0\" till=\"3\"/>", "3 2 1 "},           /* C6 */
+        {"<index from=\"0\" till=\"3\"/>", "3 2 1 "}, /* C6 */
         {"<UID from=\"0\" till=\"10000\"/>", "3 2 1 "},
         {"<UID from=\"1\" till=\"4294967295\"/>", "3 2 1 "},
         {"<UID from=\"1\" till=\"99999999999999999999999\"/>", "3 2 1 "},
@@ -184,20 +204,25 @@ static void sets(void **state)
         {"<index from=\"2\" till=\"1\"/>", ""},
         {"<index from=\"3\" till=\"9\"/>", ""},
         {"<UID>0</UID>", ""},
-        {"<UID>1</UID><UID>3</UID>", "1 3 "},                    /* document order */
+        {"<UID>1</UID><UID>3</UID>", "1 3 "},                         /* document order */
         {"<index>2</index><index from=\"0\" till=\"2\"/>", "1 3 2 "}, /* once */
         {"<UID> 2\n</UID><other>x</other><index>1</index><index>0</index>", "2 3 "},
         {"<UID>7</UID><UID from=\"2\" till=\"3\"/>", "3 2 "},
     };
-    static const char *const bad[] = {"<index>-1</index>", "<UID>abc</UID>", "<UID/>", "<UID from=\"x\"/>",
-                                      "<UID>1</UID><index till=\"1 \"/><index till=\"+1\"/>", "<UID till=\"\"/>"};
+    static const char *const bad[] = {"<index>-1</index>",
+                                      "<UID>abc</UID>",
+                                      "<UID/>",
+                                      "<UID from=\"x\"/>",
+                                      "<UID>1</UID><index till=\"1 \"/><index till=\"+1\"/>",
+                                      "<UID till=\"\"/>"};
     char request[256];
 
     open_quietly(w, c, OPEN_MM);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         check_rows(w, c, "INBOX-MM-1", cases[i].set, cases[i].uids);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        snprintf(request, sizeof request, "<folderBrowse id=\"B\" folder=\"gone\">%s</folderBrowse>", bad[i]);
+        snprintf(request, sizeof request,
+                 "<folderBrowse id=\"B\" folder=\"gone\">%s</folderBrowse>", bad[i]);
         CHECK(w, c, request, ERROR("B", "illegal attribute value", "502")); /* before 569 */
     }
 }
@@ -237,23 +262,34 @@ static void open_errors(void **state)
     static const char *const cases[][2] = {
         {"<folderOpen id=\"F\"/>", ERROR("F", "required attribute is missing", "501")},
         {"<folderOpen id=\"F\" folder=\"\"/>", ERROR("F", "required attribute is missing", "501")},
-        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"\"/>", ERROR("F", "required attribute is missing", "501")},
-        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"INBOX/\"/>", ERROR("F", "illegal mailbox name", "563")},
-        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"INB%\"/>", ERROR("F", "mailbox not found", "561")},
-        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"*\"/>", ERROR("F", "mailbox not found", "561")},
-        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"~otto/INBOX\"/>", ERROR("F", "mailbox access denied", "560")},
-        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"Pure\"/>", ERROR("F", "mailbox is not selectable", "566")},
-        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"INBOX\" sortField=\"a b\"/>", ERROR("F", "illegal attribute value", "502")},
+        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"\"/>",
+         ERROR("F", "required attribute is missing", "501")},
+        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"INBOX/\"/>",
+         ERROR("F", "illegal mailbox name", "563")},
+        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"INB%\"/>",
+         ERROR("F", "mailbox not found", "561")},
+        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"*\"/>",
+         ERROR("F", "mailbox not found", "561")},
+        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"~otto/INBOX\"/>",
+         ERROR("F", "mailbox access denied", "560")},
+        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"Pure\"/>",
+         ERROR("F", "mailbox is not selectable", "566")},
+        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"INBOX\" sortField=\"a b\"/>",
+         ERROR("F", "illegal attribute value", "502")},
         {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"INBOX\"><field>1st</field></folderOpen>",
          ERROR("F", "illegal attribute value", "502")},
         {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"INBOX\"><field/></folderOpen>",
          ERROR("F", "illegal attribute value", "502")},
-        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"INBOX\" UIDMin=\"many\"/>", ERROR("F", "illegal attribute value", "502")},
-        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"INBOX\" filterField=\"FLAGS\" filter=\"Seen,no such!\"/>",
+        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"INBOX\" UIDMin=\"many\"/>",
+         ERROR("F", "illegal attribute value", "502")},
+        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"INBOX\" filterField=\"FLAGS\" "
+         "filter=\"Seen,no such!\"/>",
          ERROR("F", "unknown message flag", "572")},
-        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"INBOX\" filterField=\"FLAGS\" filter=\"meetingCreated\"/>",
+        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"INBOX\" filterField=\"FLAGS\" "
+         "filter=\"meetingCreated\"/>",
          ERROR("F", "unknown message flag", "572")}, /* no message has that keyword */
-        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"y\" mailboxClass=\"\" filterField=\"FLAGS\" filter=\"meetingCreated\"/>",
+        {"<folderOpen id=\"F\" folder=\"x\" mailbox=\"y\" mailboxClass=\"\" filterField=\"FLAGS\" "
+         "filter=\"meetingCreated\"/>",
          ERROR("F", "unknown message flag", "572")},
         {"<folderReopen id=\"F\" folder=\"x\"/>", ERROR("F", "folder has not been opened", "569")},
         {"<folderReopen id=\"F\"/>", ERROR("F", "required attribute is missing", "501")},
@@ -261,7 +297,8 @@ static void open_errors(void **state)
         {"<folderClose id=\"F\"/>", ERROR("F", "required attribute is missing", "501")},
         {"<folderClose id=\"F\" folder=\"x\"/>", ERROR("F", "folder has not been opened", "569")},
         {"<folderSync id=\"F\" folder=\"x\"/>", ERROR("F", "folder has not been opened", "569")},
-        {"<folderSync id=\"F\" folder=\"x\" limit=\"few\"/>", ERROR("F", "illegal attribute value", "502")},
+        {"<folderSync id=\"F\" folder=\"x\" limit=\"few\"/>",
+         ERROR("F", "illegal attribute value", "502")},
         {"<folderExpunge id=\"F\" folder=\"x\"/>", ERROR("F", "folder has not been opened", "569")},
     };
 
@@ -297,7 +334,8 @@ static void limits(void **state)
     }
     memset(name, 'n', 256);
     for (size_t n = 254; n <= 256; n++) {
-        snprintf(text, sizeof text, "<folderOpen id=\"F1\" folder=\"%.*s\" mailbox=\"INBOX\"/>", (int)n, name);
+        snprintf(text, sizeof text, "<folderOpen id=\"F1\" folder=\"%.*s\" mailbox=\"INBOX\"/>",
+                 (int)n, name);
         if (n <= 255)
             open_quietly(w, c, text);
         else
@@ -310,7 +348,8 @@ static void limits(void **state)
         else
             CHECK(w, c, text, ERROR("F1", "too many open folders", "585"));
     }
-    CHECK(w, c, "<folderOpen id=\"F1\" folder=\"f7\" mailbox=\"INBOX\"/>", ERROR("F1", "folder has already been opened", "568"));
+    CHECK(w, c, "<folderOpen id=\"F1\" folder=\"f7\" mailbox=\"INBOX\"/>",
+          ERROR("F1", "folder has already been opened", "568"));
     CHECK(w, c, "<folderClose id=\"C\" folder=\"f7\"/>", OK("C"));
     open_quietly(w, c, "<folderOpen id=\"F1\" folder=\"f101\" mailbox=\"INBOX\"/>");
 }
@@ -321,13 +360,16 @@ static void create_on_open(void **state)
     struct world *w = *state;
     struct client *c = login(w);
 
-    feed(c, "<folderOpen id=\"F1\" folder=\"MainContacts\" mailbox=\"Contacts\" mailboxClass=\"IPF.Contact\"/>");
+    feed(c, "<folderOpen id=\"F1\" folder=\"MainContacts\" mailbox=\"Contacts\" "
+            "mailboxClass=\"IPF.Contact\"/>");
     feed(c, "<folderOpen id=\"F2\" folder=\"Plain\" mailboxClass=\"\"/>");
     feed(c, "<folderOpen id=\"F3\" folder=\"a%b\" mailboxClass=\"\"/>");
-    feed(c, "<folderOpen id=\"F4\" folder=\"Other\" mailboxClass=\"\" filterField=\"FLAGS\" filter=\"no such!\"/>");
+    feed(c, "<folderOpen id=\"F4\" folder=\"Other\" mailboxClass=\"\" filterField=\"FLAGS\" "
+            "filter=\"no such!\"/>");
     feed(c, "<folderOpen id=\"F5\" folder=\"Contacts\" mailboxClass=\"IPF.Note\"/>");
     run(w);
-    EXPECT(c, "<folderReport id=\"F1\" folder=\"MainContacts\" mode=\"init\" messages=\"0\" unseen=\"0\" UIDNext=\"1\" "
+    EXPECT(c, "<folderReport id=\"F1\" folder=\"MainContacts\" mode=\"init\" messages=\"0\" "
+              "unseen=\"0\" UIDNext=\"1\" "
               "UIDValidity=\"" VALIDITY "\"" RIGHTS);
     EXPECT(c, OK("F1"));
     take(c);
@@ -355,21 +397,23 @@ static void sorting(void **state)
         {"", "1 2 3 ", "3 2 1 "},
         {"INTERNALDATE", "1 2 3 ", "3 2 1 "},
         {"UID", "1 2 3 ", "3 2 1 "},
-        {"Date", "1 2 3 ", "3 2 1 "},       /* none, 05:14, 06:15 */
+        {"Date", "1 2 3 ", "3 2 1 "}, /* none, 05:14, 06:15 */
         {"Size", "1 3 2 ", "2 3 1 "},
-        {"Pty", "3 1 2 ", "2 1 3 "},        /* Low, normal, High */
-        {"FLAGS", "2 3 1 ", "1 3 2 "},      /* unread first, then UID */
-        {"E-From", "2 3 1 ", "1 3 2 "},     /* Ann Lee, bob@..., noreply@... */
+        {"Pty", "3 1 2 ", "2 1 3 "},    /* Low, normal, High */
+        {"FLAGS", "2 3 1 ", "1 3 2 "},  /* unread first, then UID */
+        {"E-From", "2 3 1 ", "1 3 2 "}, /* Ann Lee, bob@..., noreply@... */
         {"From", "2 3 1 ", "1 3 2 "},
-        {"Subject", "1 2 3 ", "3 2 1 "},    /* none, "lunch?" twice: by UID, desc reverses ties */
-        {"X-Color", "2 3 1 ", "1 3 2 "},    /* two without, then red */
+        {"Subject", "1 2 3 ", "3 2 1 "}, /* none, "lunch?" twice: by UID, desc reverses ties */
+        {"X-Color", "2 3 1 ", "1 3 2 "}, /* two without, then red */
         {"e-to", "1 3 2 ", "2 3 1 "},
     };
     char text[256];
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         for (int desc = 0; desc < 2; desc++) {
-            snprintf(text, sizeof text, "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"INBOX\" sortField=\"%s\" sortOrder=\"%s\"/>",
+            snprintf(text, sizeof text,
+                     "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"INBOX\" sortField=\"%s\" "
+                     "sortOrder=\"%s\"/>",
                      cases[i][0], desc ? "DESC" : "up");
             open_quietly(w, c, text);
             check_rows(w, c, "f", "<index from=\"0\" till=\"9\"/>", cases[i][1 + desc]);
@@ -384,27 +428,22 @@ static void filtering(void **state)
     struct world *w = *state;
     struct client *c = login(w);
     static const char *const cases[][3] = {
-        {"FLAGS", "Media,Unseen", "2 "},
-        {"flags", "read", "1 "},
-        {"FLAGS", "", "1 2 3 "},
-        {"FLAGS", " Unseen , NotMedia ", "3 "},
-        {"FLAGS", "Recent", "2 3 "},
-        {"Subject", "LUNCH", "2 3 "},
-        {"E-From", "ann lee", "2 "},
-        {"E-From", "@example.", "1 2 3 "},
-        {"To", "carol@", "2 "},
-        {"X-Color", "re", "1 "},
-        {"BODY", "NOON", "2 3 "},
-        {"BODY", "lunch", ""},
-        {"TEXT", "lunch", "2 3 "},
-        {"TEXT", "nothing", "1 "},
-        {"", "Unseen,Recent", "2 3 "},     /* all are flag names */
-        {"", "lunch", "2 3 "},             /* one is not: Subject */
+        {"FLAGS", "Media,Unseen", "2 "}, {"flags", "read", "1 "},
+        {"FLAGS", "", "1 2 3 "},         {"FLAGS", " Unseen , NotMedia ", "3 "},
+        {"FLAGS", "Recent", "2 3 "},     {"Subject", "LUNCH", "2 3 "},
+        {"E-From", "ann lee", "2 "},     {"E-From", "@example.", "1 2 3 "},
+        {"To", "carol@", "2 "},          {"X-Color", "re", "1 "},
+        {"BODY", "NOON", "2 3 "},        {"BODY", "lunch", ""},
+        {"TEXT", "lunch", "2 3 "},       {"TEXT", "nothing", "1 "},
+        {"", "Unseen,Recent", "2 3 "}, /* all are flag names */
+        {"", "lunch", "2 3 "},         /* one is not: Subject */
     };
     char text[300];
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        snprintf(text, sizeof text, "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"INBOX\" filterField=\"%s\" filter=\"%s\"/>",
+        snprintf(text, sizeof text,
+                 "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"INBOX\" filterField=\"%s\" "
+                 "filter=\"%s\"/>",
                  cases[i][0], cases[i][1]);
         open_quietly(w, c, text);
         check_rows(w, c, "f", "<index from=\"0\"/>", cases[i][2]);
@@ -416,12 +455,16 @@ static void filtering(void **state)
     }
     /* UIDMin counts only with the right UIDValidity. */
     long validity;
-    say(w, c, "<folderOpen id=\"F1\" folder=\"v\" mailbox=\"INBOX\" UIDMin=\"3\" UIDValidity=\"1\"/>");
+    say(w, c,
+        "<folderOpen id=\"F1\" folder=\"v\" mailbox=\"INBOX\" UIDMin=\"3\" UIDValidity=\"1\"/>");
     assert_non_null(take(c));
     assert_int_equal(attribute(c, "messages"), 3);
     validity = attribute(c, "UIDValidity");
     take(c);
-    snprintf(text, sizeof text, "<folderOpen id=\"F1\" folder=\"m\" mailbox=\"INBOX\" uidmin=\"3\" UIDValidity=\"%ld\"/>", validity);
+    snprintf(
+        text, sizeof text,
+        "<folderOpen id=\"F1\" folder=\"m\" mailbox=\"INBOX\" uidmin=\"3\" UIDValidity=\"%ld\"/>",
+        validity);
     open_quietly(w, c, text);
     check_rows(w, c, "m", "<index from=\"0\"/>", "3 ");
 }
@@ -432,20 +475,25 @@ static void reopen(void **state)
     struct world *w = *state;
     struct client *c = login(w);
 
-    open_quietly(w, c, "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"INBOX\" sortField=\"Size\" sortOrder=\"desc\" "
-                       "filter=\"Unseen\"><field>Size</field></folderOpen>");
+    open_quietly(w, c,
+                 "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"INBOX\" sortField=\"Size\" "
+                 "sortOrder=\"desc\" "
+                 "filter=\"Unseen\"><field>Size</field></folderOpen>");
     check_rows(w, c, "f", "<index from=\"0\"/>", "2 3 ");
     say(w, c, "<folderReopen id=\"R\" folder=\"f\"/>");
     EXPECT(c, INIT("R", "f", "3", "2"));
     EXPECT(c, OK("R"));
     check_rows(w, c, "f", "<index from=\"0\"/>", "2 3 1 ");
-    say(w, c, "<folderReopen id=\"R\" folder=\"f\" sortOrder=\"asc\"><field>UID</field></folderReopen>");
+    say(w, c,
+        "<folderReopen id=\"R\" folder=\"f\" sortOrder=\"asc\"><field>UID</field></folderReopen>");
     skip_all(c);
     check_rows(w, c, "f", "<index from=\"0\"/>", "1 3 2 ");
     say(w, c, "<folderBrowse id=\"B\" folder=\"f\"><UID>1</UID></folderBrowse>");
-    EXPECT(c, "<folderReport id=\"B\" folder=\"f\" index=\"0\" UID=\"1\"><UID>1</UID></folderReport>");
+    EXPECT(c,
+           "<folderReport id=\"B\" folder=\"f\" index=\"0\" UID=\"1\"><UID>1</UID></folderReport>");
     EXPECT(c, OK("B"));
-    CHECK(w, c, "<folderReopen id=\"R\" folder=\"f\" sortField=\"&lt;\"/>", ERROR("R", "illegal attribute value", "502"));
+    CHECK(w, c, "<folderReopen id=\"R\" folder=\"f\" sortField=\"&lt;\"/>",
+          ERROR("R", "illegal attribute value", "502"));
     CHECK(w, c, "<folderReopen id=\"R\" folder=\"f\"><field>a:b</field></folderReopen>",
           ERROR("R", "illegal attribute value", "502"));
     check_rows(w, c, "f", "<index from=\"0\"/>", "1 3 2 ");
@@ -469,13 +517,16 @@ static void recent(void **state)
     struct client *c = login(w), *d = login(w);
 
     open_quietly(w, d, "<folderOpen id=\"F1\" folder=\"in\" mailbox=\"INBOX\"/>");
-    open_quietly(w, c, "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"INBOX\" filterField=\"FLAGS\" filter=\"Media\"/>");
+    open_quietly(w, c,
+                 "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"INBOX\" filterField=\"FLAGS\" "
+                 "filter=\"Media\"/>");
     CHECK(w, c, "<folderClose id=\"C\" folder=\"f\"/>", OK("C"));
     assert_false(stored_flags(w, 2) & FLAG_RECENT);
     assert_true(stored_flags(w, 3) & FLAG_RECENT); /* was not in that view */
     EXPECT(d, NOTIFY("in"));
     EXPECT_NOTHING(d);
-    CHECK(w, c, "<folderClose id=\"C\" folder=\"f\"/>", ERROR("C", "folder has not been opened", "569"));
+    CHECK(w, c, "<folderClose id=\"C\" folder=\"f\"/>",
+          ERROR("C", "folder has not been opened", "569"));
     open_quietly(w, c, "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"INBOX\"/>");
     session_end(c->s);
     run(w);
@@ -528,10 +579,13 @@ static void long_browse(void **state)
 
     for (int i = 0; i < 1200; i++)
         deliver_to(w, DORA, "INBOX", ANN, strlen(ANN), 1779700000 + i, 0);
-    open_quietly(w, c, "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"INBOX\" sortField=\"UID\"><field>FLAGS</field>"
-                       "<field>E-To</field><field>Subject</field></folderOpen>");
+    open_quietly(w, c,
+                 "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"INBOX\" "
+                 "sortField=\"UID\"><field>FLAGS</field>"
+                 "<field>E-To</field><field>Subject</field></folderOpen>");
     before = w->slices;
-    say(w, c, "<folderBrowse id=\"B\" folder=\"f\"><index from=\"0\" till=\"5000\"/></folderBrowse>");
+    say(w, c,
+        "<folderBrowse id=\"B\" folder=\"f\"><index from=\"0\" till=\"5000\"/></folderBrowse>");
     assert_true(w->slices - before > 2);
     for (long i = 0; i < 1203; i++) {
         take(c);
@@ -546,8 +600,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(open_examples), T(browse_examples), T(fields),    T(sets),      T(set_limit),
-        T(open_errors),   T(limits),          T(create_on_open), T(sorting), T(filtering),
+        T(open_examples), T(browse_examples), T(fields),         T(sets),        T(set_limit),
+        T(open_errors),   T(limits),          T(create_on_open), T(sorting),     T(filtering),
         T(reopen),        T(recent),          T(dead_folder),    T(long_browse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

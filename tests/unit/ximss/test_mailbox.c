@@ -20,8 +20,8 @@ static int teardown(void **state)
     return 0;
 }
 
-#define EMPTY(id, name, more)                                                                      \
-    "<mailbox id=\"" id "\" mailbox=\"" name "\" UIDValidity=\"" VALIDITY                         \
+#define EMPTY(id, name, more)                                             \
+    "<mailbox id=\"" id "\" mailbox=\"" name "\" UIDValidity=\"" VALIDITY \
     "\" UIDNext=\"1\" Messages=\"0\" Unseen=\"0\" Size=\"0\"" more "/>"
 
 /* Takes a message and cuts BoxSeq out of it: which number it is, is the store's business. */
@@ -47,22 +47,30 @@ static void create(void **state)
     struct client *c = login(w);
 
     CHECK(w, c, "<mailboxCreate id=\"M1\" mailbox=\"Projects/Alpha\"/>", "<response id=\"M1\"/>");
-    CHECK(w, c, "<mailboxCreate id=\"M2\" mailbox=\"Team Calendar\" mailboxClass=\"IPF.Appointment\"/>",
+    CHECK(w, c,
+          "<mailboxCreate id=\"M2\" mailbox=\"Team Calendar\" mailboxClass=\"IPF.Appointment\"/>",
           "<response id=\"M2\"/>");
     CHECK(w, c, "<mailboxCreate id=\"M3\" mailbox=\"Old/\"/>", "<response id=\"M3\"/>");
     CHECK(w, c, "<mailboxCreate id=\"M4\" mailbox=\"projects/alpha\"/>",
           ERROR("M4", "mailbox already exists", "562"));
-    CHECK(w, c, "<mailboxCreate id=\"M5\" mailbox=\"Old\"/>", "<response id=\"M5\"/>"); /* storage is added */
-    CHECK(w, c, "<mailboxCreate id=\"M6\" mailbox=\"Old\"/>", ERROR("M6", "mailbox already exists", "562"));
-    CHECK(w, c, "<mailboxCreate id=\"M7\" mailbox=\"inbox\"/>", ERROR("M7", "mailbox already exists", "562"));
+    CHECK(w, c, "<mailboxCreate id=\"M5\" mailbox=\"Old\"/>",
+          "<response id=\"M5\"/>"); /* storage is added */
+    CHECK(w, c, "<mailboxCreate id=\"M6\" mailbox=\"Old\"/>",
+          ERROR("M6", "mailbox already exists", "562"));
+    CHECK(w, c, "<mailboxCreate id=\"M7\" mailbox=\"inbox\"/>",
+          ERROR("M7", "mailbox already exists", "562"));
     CHECK(w, c, "<mailboxCreate id=\"M8\"/>", ERROR("M8", "required attribute is missing", "501"));
-    CHECK(w, c, "<mailboxCreate id=\"M8\" mailbox=\"\"/>", ERROR("M8", "required attribute is missing", "501"));
+    CHECK(w, c, "<mailboxCreate id=\"M8\" mailbox=\"\"/>",
+          ERROR("M8", "required attribute is missing", "501"));
     CHECK(w, c, "<MAILBOXCREATE ID=\"M9\" MAILBOX=\"~dora/Own\"/>", "<response id=\"M9\"/>");
     CHECK(w, c, "<mailboxCreate id=\"Ma\" mailbox=\"~dora@harbor.example/Own\"/>",
           ERROR("Ma", "mailbox already exists", "562"));
-    CHECK(w, c, "<mailboxCreate id=\"Mb\" mailbox=\"~otto/Box\"/>", ERROR("Mb", "mailbox access denied", "560"));
-    CHECK(w, c, "<mailboxCreate id=\"Mc\" mailbox=\"~otto\"/>", ERROR("Mc", "illegal mailbox name", "563"));
-    static const char *const bad[] = {"a//b", "/a", ".", "a/..", " a", "a ", "50%", "a*b", "a&#9;b"};
+    CHECK(w, c, "<mailboxCreate id=\"Mb\" mailbox=\"~otto/Box\"/>",
+          ERROR("Mb", "mailbox access denied", "560"));
+    CHECK(w, c, "<mailboxCreate id=\"Mc\" mailbox=\"~otto\"/>",
+          ERROR("Mc", "illegal mailbox name", "563"));
+    static const char *const bad[] = {"a//b", "/a",  ".",   "a/..",  " a",
+                                      "a ",   "50%", "a*b", "a&#9;b"};
     char text[128];
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         snprintf(text, sizeof text, "<mailboxCreate id=\"Md\" mailbox=\"%s\"/>", bad[i]);
@@ -84,15 +92,19 @@ static void list(void **state)
     struct world *w = *state;
     struct client *c = login(w);
 
-    deliver(w, "Subject: a\r\n\r\nx\r\n", 1704187800, FLAG_SEEN | FLAG_MEDIA);  /* 20240102093000 */
+    deliver(w, "Subject: a\r\n\r\nx\r\n", 1704187800, FLAG_SEEN | FLAG_MEDIA); /* 20240102093000 */
     deliver(w, "Subject: b\r\n\r\nxy\r\n", 1704187801, FLAG_MEDIA);
     CHECK(w, c, "<mailboxCreate id=\"1\" mailbox=\"Archive/\"/>", "<response id=\"1\"/>");
-    CHECK(w, c, "<mailboxCreate id=\"1\" mailbox=\"Contacts\" mailboxClass=\"IPF.Contact\"/>", "<response id=\"1\"/>");
-    CHECK(w, c, "<mailboxCreate id=\"1\" mailbox=\"INBOX/Invoices/2026\"/>", "<response id=\"1\"/>");
+    CHECK(w, c, "<mailboxCreate id=\"1\" mailbox=\"Contacts\" mailboxClass=\"IPF.Contact\"/>",
+          "<response id=\"1\"/>");
+    CHECK(w, c, "<mailboxCreate id=\"1\" mailbox=\"INBOX/Invoices/2026\"/>",
+          "<response id=\"1\"/>");
 
     say(w, c, "<mailBoxList id=\"L1\" filter=\"%\" pureFolder=\"yes\"/>");
-    EXPECT_BOX(c, "<mailbox id=\"L1\" mailbox=\"INBOX\" UIDValidity=\"" VALIDITY "\" UIDNext=\"3\" Messages=\"2\" "
-                  "Unseen=\"1\" Media=\"2\" UnseenMedia=\"1\" Size=\"35\" Oldest=\"20240102093000\" isFolder=\"yes\"/>");
+    EXPECT_BOX(c, "<mailbox id=\"L1\" mailbox=\"INBOX\" UIDValidity=\"" VALIDITY
+                  "\" UIDNext=\"3\" Messages=\"2\" "
+                  "Unseen=\"1\" Media=\"2\" UnseenMedia=\"1\" Size=\"35\" "
+                  "Oldest=\"20240102093000\" isFolder=\"yes\"/>");
     EXPECT_BOX(c, "<mailbox id=\"L1\" mailbox=\"Archive\" isFolder=\"yes\" pureFolder=\"yes\"/>");
     EXPECT_BOX(c, EMPTY("L1", "Contacts", " Class=\"IPF.Contact\""));
     EXPECT(c, "<response id=\"L1\"/>");
@@ -105,7 +117,8 @@ static void list(void **state)
     EXPECT(c, "<response id=\"L2\"/>");
     CHECK(w, c, "<mailboxList id=\"L3\" filter=\"NoSuch*\"/>", "<response id=\"L3\"/>");
     CHECK(w, c, "<mailboxList id=\"L2\" filter=\"~boss@example.org/*\"/>", "<response id=\"L2\"/>");
-    CHECK(w, c, "<mailboxList id=\"L2\" pureFolder=\"sometimes\"/>", ERROR("L2", "illegal attribute value", "502"));
+    CHECK(w, c, "<mailboxList id=\"L2\" pureFolder=\"sometimes\"/>",
+          ERROR("L2", "illegal attribute value", "502"));
 
     /* BoxSeq and UIDValidity are there for what is selectable. */
     say(w, c, "<mailboxList id=\"L4\" filter=\"INBOX\"/>");
@@ -145,9 +158,12 @@ static void count_limit(void **state)
 
     store_limits(w->store)->mailboxes = 3; /* INBOX is one */
     CHECK(w, c, "<mailboxCreate id=\"1\" mailbox=\"a\"/>", "<response id=\"1\"/>");
-    CHECK(w, c, "<mailboxCreate id=\"1\" mailbox=\"b/c\"/>", ERROR("1", "storage quota exceeded", "573"));
-    CHECK(w, c, "<mailboxCreate id=\"1\" mailbox=\"b\"/>", "<response id=\"1\"/>"); /* b/ went back with b/c */
-    CHECK(w, c, "<mailboxCreate id=\"1\" mailbox=\"c\"/>", ERROR("1", "storage quota exceeded", "573"));
+    CHECK(w, c, "<mailboxCreate id=\"1\" mailbox=\"b/c\"/>",
+          ERROR("1", "storage quota exceeded", "573"));
+    CHECK(w, c, "<mailboxCreate id=\"1\" mailbox=\"b\"/>",
+          "<response id=\"1\"/>"); /* b/ went back with b/c */
+    CHECK(w, c, "<mailboxCreate id=\"1\" mailbox=\"c\"/>",
+          ERROR("1", "storage quota exceeded", "573"));
 }
 
 int main(void)

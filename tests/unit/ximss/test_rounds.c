@@ -9,7 +9,7 @@
 
 #include "harness.h"
 
-#define NOTE "From: bob@example.net\r\nSubject: plan\r\n\r\nText.\r\n"
+#define NOTE       "From: bob@example.net\r\nSubject: plan\r\n\r\nText.\r\n"
 #define BROKEN(id) ERROR(id, "internal error", "599")
 
 static int setup(void **state)
@@ -33,7 +33,10 @@ static void open_folder(struct world *w, struct client *c, const char *folder)
 {
     char text[256];
 
-    snprintf(text, sizeof text, "<folderOpen id=\"F\" folder=\"%s\" mailbox=\"INBOX\"><field>FLAGS</field></folderOpen>", folder);
+    snprintf(
+        text, sizeof text,
+        "<folderOpen id=\"F\" folder=\"%s\" mailbox=\"INBOX\"><field>FLAGS</field></folderOpen>",
+        folder);
     say(w, c, text);
     assert_non_null(strstr(take(c), " mode=\"init\" "));
     EXPECT(c, OK("F"));
@@ -43,8 +46,12 @@ static void expect_flags(struct world *w, struct client *c, const char *folder, 
 {
     char text[256], want[256];
 
-    snprintf(text, sizeof text, "<folderBrowse id=\"B\" folder=\"%s\"><UID>1</UID></folderBrowse>", folder);
-    snprintf(want, sizeof want, "<folderReport id=\"B\" folder=\"%s\" index=\"0\" UID=\"1\"><FLAGS>%s</FLAGS></folderReport>", folder, flags);
+    snprintf(text, sizeof text, "<folderBrowse id=\"B\" folder=\"%s\"><UID>1</UID></folderBrowse>",
+             folder);
+    snprintf(want, sizeof want,
+             "<folderReport id=\"B\" folder=\"%s\" index=\"0\" "
+             "UID=\"1\"><FLAGS>%s</FLAGS></folderReport>",
+             folder, flags);
     say(w, c, text);
     EXPECT(c, want);
     EXPECT(c, OK("B"));
@@ -88,7 +95,8 @@ static void write_then_read(void **state)
     run(w);
     EXPECT(c, OK("1"));
     EXPECT(c, NOTIFY("f"));
-    EXPECT(c, "<folderReport id=\"2\" folder=\"f\" mode=\"updated\" index=\"0\" UID=\"1\" messages=\"3\" unseen=\"2\">"
+    EXPECT(c, "<folderReport id=\"2\" folder=\"f\" mode=\"updated\" index=\"0\" UID=\"1\" "
+              "messages=\"3\" unseen=\"2\">"
               "<FLAGS>Seen,Recent</FLAGS></folderReport>");
     EXPECT(c, OK("2"));
     EXPECT(c, OK("3"));
@@ -122,7 +130,8 @@ static void broken(void **state)
     EXPECT(b, BROKEN("4"));
     EXPECT(b, OK("5")); /* nothing has changed */
     EXPECT_NOTHING(b);
-    EXPECT(c, "<folderReport id=\"6\" folder=\"f\" index=\"0\" UID=\"1\"><FLAGS>Recent</FLAGS></folderReport>");
+    EXPECT(c, "<folderReport id=\"6\" folder=\"f\" index=\"0\" "
+              "UID=\"1\"><FLAGS>Recent</FLAGS></folderReport>");
     EXPECT(c, OK("6"));
     EXPECT_NOTHING(c);
     assert_int_equal(mailbox_find(w->store, DORA, STR("A"), &id), ERR_MAILBOX_MISSING);
@@ -154,7 +163,8 @@ static void broken_open(void **state)
     int64_t id;
 
     w->break_round = true;
-    CHECK(w, c, "<folderOpen id=\"1\" folder=\"n\" mailbox=\"New\" mailboxClass=\"IPF.Note\"/>", BROKEN("1"));
+    CHECK(w, c, "<folderOpen id=\"1\" folder=\"n\" mailbox=\"New\" mailboxClass=\"IPF.Note\"/>",
+          BROKEN("1"));
     assert_int_equal(mailbox_find(w->store, DORA, STR("New"), &id), ERR_MAILBOX_MISSING);
     assert_int_equal(c->s->folder_count, 0);
     say(w, c, "<folderOpen id=\"2\" folder=\"n\" mailbox=\"New\" mailboxClass=\"IPF.Note\"/>");
@@ -260,7 +270,8 @@ static void full_disk(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
     memset(klass, 'k', sizeof klass);
     for (int i = 0; i < 3; i++) {
-        snprintf(text, sizeof text, "<mailboxCreate id=\"1\" mailbox=\"Box %d\" mailboxClass=\"%.200s\"/>", i, klass);
+        snprintf(text, sizeof text,
+                 "<mailboxCreate id=\"1\" mailbox=\"Box %d\" mailboxClass=\"%.200s\"/>", i, klass);
         say(w, c, text);
         EXPECT(c, BROKEN("1"));
         EXPECT_NOTHING(c);
@@ -276,9 +287,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(shared_commit), T(write_then_read), T(broken),     T(refused),
-        T(broken_open),   T(broken_close),    T(broken_end), T(broken_in_the_middle),
-        T(full_disk),
+        T(shared_commit), T(write_then_read),      T(broken),
+        T(refused),       T(broken_open),          T(broken_close),
+        T(broken_end),    T(broken_in_the_middle), T(full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

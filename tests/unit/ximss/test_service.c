@@ -36,7 +36,8 @@ static void responses(void **state)
     CHECK(w, c, "<noop id=\"a&amp;b&#10;c\"/>", "<response id=\"a&amp;b&#10;c\"/>");
     CHECK(w, c, "<noop id=\"\"/>", "<response id=\"\"/>");
     CHECK(w, c, "<NoOp ID='x'/>", "<response id=\"x\"/>");
-    CHECK(w, c, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<noop id='x'/>", "<response id=\"x\"/>");
+    CHECK(w, c, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<noop id='x'/>",
+          "<response id=\"x\"/>");
 }
 
 /* Protocol 1, 1.7, in a session. */
@@ -74,10 +75,12 @@ static void id_length(void **state)
         memset(id, 'i', n);
         id[n] = '\0';
         snprintf(request, sizeof request, "<noop id=\"%s\"/>", id);
-        snprintf(want, sizeof want,
-                 n <= 256 ? "<response id=\"%s\"/>"
-                          : "<response id=\"%s\" errorText=\"illegal attribute value\" errorNum=\"502\"/>",
-                 id);
+        snprintf(
+            want, sizeof want,
+            n <= 256
+                ? "<response id=\"%s\"/>"
+                : "<response id=\"%s\" errorText=\"illegal attribute value\" errorNum=\"502\"/>",
+            id);
         CHECK(w, c, request, want);
     }
 }
@@ -91,7 +94,8 @@ static void too_many_errors(void **state)
         CHECK(w, c, "<", "<response errorText=\"illegal XML\" errorNum=\"501\"/>");
         assert_false(c->closed);
     }
-    CHECK(w, c, "<fryEggs id=\"q\"/>", "<response id=\"q\" errorText=\"unknown command\" errorNum=\"500\"/>");
+    CHECK(w, c, "<fryEggs id=\"q\"/>",
+          "<response id=\"q\" errorText=\"unknown command\" errorNum=\"500\"/>");
     feed(c, "<");
     feed(c, "<noop id=\"never\"/>");
     run(w);
@@ -140,10 +144,9 @@ static void greeting(void **state)
 
     session_greet(c->s, STR("L<1>"), &c->out);
     text = take(c);
-    STARTS(text,
-           "<session id=\"L&lt;1&gt;\" urlID=\"100042-vN2Txjkggy7gjHRD10jw\" "
-                        "userName=\"dora@harbor.example\" realName=\"Dora &quot;D&quot; &lt;Diver&gt;\" "
-                        "version=\"6.3.0\" random=\"");
+    STARTS(text, "<session id=\"L&lt;1&gt;\" urlID=\"100042-vN2Txjkggy7gjHRD10jw\" "
+                 "userName=\"dora@harbor.example\" realName=\"Dora &quot;D&quot; &lt;Diver&gt;\" "
+                 "version=\"6.3.0\" random=\"");
     assert_int_equal(strspn(strstr(text, "random=\"") + 8, "0123456789abcdef"), 8);
     assert_string_equal(strstr(text, "random=\"") + 16, "\"/>");
     EXPECT(c, "<response id=\"L&lt;1&gt;\"/>");
@@ -158,8 +161,10 @@ static void read_time(void **state)
     int n = 0;
 
     say(w, c, "<readTime id=\"6\"/>");
-    assert_int_equal(sscanf(take(c), "<currentTime id=\"6\" gmtTime=\"%15[0-9T]\" localTime=\"%15[0-9T]\"/>%n",
-                            gmt, local, &n), 2);
+    assert_int_equal(
+        sscanf(take(c), "<currentTime id=\"6\" gmtTime=\"%15[0-9T]\" localTime=\"%15[0-9T]\"/>%n",
+               gmt, local, &n),
+        2);
     assert_int_equal(strlen(c->text), n);
     assert_int_equal(strlen(gmt), 15);
     /* three hours apart: TST-3 */
@@ -178,25 +183,30 @@ static void options(void **state)
     static const struct {
         const char *value;
         bool ok;
-    } cases[] = {{"29", false}, {"30", true}, {"31", true}, {"3599", true}, {"3600", true},
-                 {"3601", false}, {"", false}, {"-30", false}, {"soon", false}};
+    } cases[] = {{"29", false},   {"30", true}, {"31", true},   {"3599", true}, {"3600", true},
+                 {"3601", false}, {"", false},  {"-30", false}, {"soon", false}};
     char text[128];
 
-    CHECK(w, c, "<setSessionOption id=\"5\" name=\"idleTimeout\" value=\"120\"/>", "<response id=\"5\"/>");
+    CHECK(w, c, "<setSessionOption id=\"5\" name=\"idleTimeout\" value=\"120\"/>",
+          "<response id=\"5\"/>");
     assert_int_equal(c->s->idle_timeout, 120);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        snprintf(text, sizeof text, "<setSessionOption id=\"5\" name=\"IDLETIMEOUT\" value=\"%s\"/>",
-                 cases[i].value);
-        CHECK(w, c, text, cases[i].ok ? "<response id=\"5\"/>"
-                          : "<response id=\"5\" errorText=\"illegal attribute value\" errorNum=\"502\"/>");
+        snprintf(text, sizeof text,
+                 "<setSessionOption id=\"5\" name=\"IDLETIMEOUT\" value=\"%s\"/>", cases[i].value);
+        CHECK(w, c, text,
+              cases[i].ok
+                  ? "<response id=\"5\"/>"
+                  : "<response id=\"5\" errorText=\"illegal attribute value\" errorNum=\"502\"/>");
         if (cases[i].ok)
             assert_int_equal(c->s->idle_timeout, atol(cases[i].value));
     }
-    CHECK(w, c, "<setSessionOption name=\"reportMailboxChanges\" value=\"yes\" id=\"8\"/>", "<response id=\"8\"/>");
+    CHECK(w, c, "<setSessionOption name=\"reportMailboxChanges\" value=\"yes\" id=\"8\"/>",
+          "<response id=\"8\"/>");
     assert_true(c->s->report_changes);
     CHECK(w, c, "<setSessionOption name=\"reportMailboxChanges\" value=\"perhaps\" id=\"8\"/>",
           "<response id=\"8\" errorText=\"illegal attribute value\" errorNum=\"502\"/>");
-    CHECK(w, c, "<setSessionOption name=\"somethingNew\" value=\"7\" id=\"8\"/>", "<response id=\"8\"/>");
+    CHECK(w, c, "<setSessionOption name=\"somethingNew\" value=\"7\" id=\"8\"/>",
+          "<response id=\"8\"/>");
     CHECK(w, c, "<setSessionOption value=\"7\" id=\"8\"/>",
           "<response id=\"8\" errorText=\"required attribute is missing\" errorNum=\"501\"/>");
     CHECK(w, c, "<setSessionOption name=\"idleTimeout\" id=\"8\"/>",
@@ -214,10 +224,16 @@ static void vocabulary(void **state)
     struct client *c = login(w);
 
     say(w, c, "<readStrings id=\"s\"/>");
-    EXPECT(c, "<strings id=\"s\" skinName=\"\" language=\"english\" timeModified=\"20240101T000000\"/>");
+    EXPECT(
+        c,
+        "<strings id=\"s\" skinName=\"\" language=\"english\" timeModified=\"20240101T000000\"/>");
     EXPECT(c, "<response id=\"s\"/>");
-    say(w, c, "<readstrings id=\"s\" skinName=\"\" language=\"english\" timeModified=\"2024-05-01T00:00:00Z\"/>");
-    EXPECT(c, "<strings id=\"s\" skinName=\"\" language=\"english\" timeModified=\"20240101T000000\"/>");
+    say(w, c,
+        "<readstrings id=\"s\" skinName=\"\" language=\"english\" "
+        "timeModified=\"2024-05-01T00:00:00Z\"/>");
+    EXPECT(
+        c,
+        "<strings id=\"s\" skinName=\"\" language=\"english\" timeModified=\"20240101T000000\"/>");
     EXPECT(c, "<response id=\"s\"/>");
     CHECK(w, c, "<readStrings id=\"s\" skinName=\"Pronto\"/>",
           "<response id=\"s\" errorText=\"illegal attribute value\" errorNum=\"502\"/>");
@@ -237,7 +253,9 @@ static void known_values(void **state)
     assert_non_null(strstr(text, "<timeZone>Europe/Berlin</timeZone>"));
     assert_non_null(strstr(text, "<mailboxClass>IPF.Note</mailboxClass>"));
     EXPECT(c, "<response id=\"k\"/>");
-    say(w, c, "<bannerRead id=\"b\" type='getcgcard'><subKey key='cgcardid'><number>51</number></subKey></bannerRead>");
+    say(w, c,
+        "<bannerRead id=\"b\" type='getcgcard'><subKey "
+        "key='cgcardid'><number>51</number></subKey></bannerRead>");
     EXPECT(c, "<banner id=\"b\" type=\"getcgcard\"/>");
     EXPECT(c, "<response id=\"b\"/>");
 }
@@ -249,7 +267,8 @@ static void password(void **state)
     struct client *c = login(w);
     const struct question *q;
 
-    say(w, c, "<passwordModify id=\"A002\" oldPassword=\"correct-horse\" newPassword=\"a&amp;b\"/>");
+    say(w, c,
+        "<passwordModify id=\"A002\" oldPassword=\"correct-horse\" newPassword=\"a&amp;b\"/>");
     feed(c, "<noop id=\"behind\"/>");
     run(w);
     EXPECT_NOTHING(c);
@@ -269,9 +288,12 @@ static void password(void **state)
         enum err e;
         const char *want;
     } answers[] = {
-        {ERR_AUTH_FAILED, "<response id=\"p\" errorText=\"incorrect password or account name\" errorNum=\"515\"/>"},
-        {ERR_PASSWORD_POLICY, "<response id=\"p\" errorText=\"new password is not acceptable\" errorNum=\"501\"/>"},
-        {ERR_PASSWORD_FIXED, "<response id=\"p\" errorText=\"password cannot be changed\" errorNum=\"501\"/>"},
+        {ERR_AUTH_FAILED,
+         "<response id=\"p\" errorText=\"incorrect password or account name\" errorNum=\"515\"/>"},
+        {ERR_PASSWORD_POLICY,
+         "<response id=\"p\" errorText=\"new password is not acceptable\" errorNum=\"501\"/>"},
+        {ERR_PASSWORD_FIXED,
+         "<response id=\"p\" errorText=\"password cannot be changed\" errorNum=\"501\"/>"},
         {ERR_TIMEOUT, "<response id=\"p\" errorText=\"operation timed out\" errorNum=\"583\"/>"},
     };
     for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
@@ -368,7 +390,8 @@ static void table(void **state)
             assert_int_equal(ops_check(op, false), ERR_OK);
         if (optag_state(op) == OPS_PRE) {
             snprintf(request, sizeof request, "<%s id=\"7\"/>", upper);
-            CHECK(w, c, request, "<response id=\"7\" errorText=\"already authenticated\" errorNum=\"501\"/>");
+            CHECK(w, c, request,
+                  "<response id=\"7\" errorText=\"already authenticated\" errorNum=\"501\"/>");
         } else {
             assert_int_equal(ops_check(op, true), ERR_OK);
             assert_non_null(ops_handler(op));
@@ -399,9 +422,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(responses), T(message_errors), T(id_length), T(too_many_errors), T(empty_messages),
-        T(bye), T(greeting), T(read_time), T(options), T(vocabulary),
-        T(known_values), T(password), T(input_caps), T(table), T(no_credit),
+        T(responses),    T(message_errors), T(id_length),  T(too_many_errors), T(empty_messages),
+        T(bye),          T(greeting),       T(read_time),  T(options),         T(vocabulary),
+        T(known_values), T(password),       T(input_caps), T(table),           T(no_credit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

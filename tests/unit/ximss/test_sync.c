@@ -27,7 +27,10 @@ static void open_folder(struct world *w, struct client *c, const char *folder, c
 {
     char text[512];
 
-    snprintf(text, sizeof text, "<folderOpen id=\"F\" folder=\"%s\" mailbox=\"INBOX\" %s><field>FLAGS</field></folderOpen>", folder, more);
+    snprintf(
+        text, sizeof text,
+        "<folderOpen id=\"F\" folder=\"%s\" mailbox=\"INBOX\" %s><field>FLAGS</field></folderOpen>",
+        folder, more);
     say(w, c, text);
     assert_non_null(strstr(take(c), " mode=\"init\" "));
     EXPECT(c, OK("F"));
@@ -51,19 +54,23 @@ static void two_sessions(void **state)
     EXPECT(two, NOTIFY("in"));
     EXPECT_NOTHING(two);
     say(w, two, "<folderSync id=\"9\" folder=\"in\"/>");
-    EXPECT(two, "<folderReport id=\"9\" folder=\"in\" mode=\"updated\" index=\"1\" UID=\"1\" messages=\"2\" unseen=\"1\">"
+    EXPECT(two, "<folderReport id=\"9\" folder=\"in\" mode=\"updated\" index=\"1\" UID=\"1\" "
+                "messages=\"2\" unseen=\"1\">"
                 "<FLAGS>Seen</FLAGS></folderReport>");
     EXPECT(two, OK("9"));
     EXPECT_NOTHING(two);
     say(w, one, "<folderSync id=\"2\" folder=\"INBOX\"/>");
-    EXPECT(one, "<folderReport id=\"2\" folder=\"INBOX\" mode=\"updated\" index=\"0\" UID=\"1\" messages=\"2\" unseen=\"1\">"
+    EXPECT(one, "<folderReport id=\"2\" folder=\"INBOX\" mode=\"updated\" index=\"0\" UID=\"1\" "
+                "messages=\"2\" unseen=\"1\">"
                 "<FLAGS>Seen</FLAGS></folderReport>");
     EXPECT(one, OK("2"));
     CHECK(w, one, "<folderSync id=\"3\" folder=\"INBOX\"/>", OK("3"));
 
     /* Both remove the same message: both succeed. */
-    feed(one, "<messageRemove id=\"4\" folder=\"INBOX\" mode=\"IMMEDIATELY\"><UID>2</UID></messageRemove>");
-    feed(two, "<messageRemove id=\"4\" folder=\"in\" mode=\"immediately\"><UID>2</UID></messageRemove>");
+    feed(one, "<messageRemove id=\"4\" folder=\"INBOX\" "
+              "mode=\"IMMEDIATELY\"><UID>2</UID></messageRemove>");
+    feed(two,
+         "<messageRemove id=\"4\" folder=\"in\" mode=\"immediately\"><UID>2</UID></messageRemove>");
     run(w);
     EXPECT(one, OK("4"));
     EXPECT(one, NOTIFY("INBOX"));
@@ -73,10 +80,13 @@ static void two_sessions(void **state)
     EXPECT_NOTHING(two);
     /* Gone, but still in the view: browse skips it, a mark ignores it, folderRead says so. */
     CHECK(w, two, "<folderBrowse id=\"5\" folder=\"in\"><UID>2</UID></folderBrowse>", OK("5"));
-    CHECK(w, two, "<messageMark id=\"6\" folder=\"in\" flags=\"Seen\"><UID>2</UID></messageMark>", OK("6"));
-    CHECK(w, two, "<folderRead id=\"7\" folder=\"in\" UID=\"2\"/>", ERROR("7", "message not found", "570"));
+    CHECK(w, two, "<messageMark id=\"6\" folder=\"in\" flags=\"Seen\"><UID>2</UID></messageMark>",
+          OK("6"));
+    CHECK(w, two, "<folderRead id=\"7\" folder=\"in\" UID=\"2\"/>",
+          ERROR("7", "message not found", "570"));
     say(w, two, "<folderSync id=\"8\" folder=\"in\"/>");
-    EXPECT(two, "<folderReport id=\"8\" folder=\"in\" mode=\"removed\" index=\"0\" UID=\"2\" messages=\"1\" unseen=\"0\"/>");
+    EXPECT(two, "<folderReport id=\"8\" folder=\"in\" mode=\"removed\" index=\"0\" UID=\"2\" "
+                "messages=\"1\" unseen=\"0\"/>");
     EXPECT(two, OK("8"));
 }
 
@@ -98,9 +108,11 @@ static void notify_once(void **state)
     EXPECT_NOTHING(c);
     EXPECT_NOTHING(stranger);
     say(w, c, "<folderSync id=\"1\" folder=\"INBOX-MM-1\"/>");
-    EXPECT(c, "<folderReport id=\"1\" folder=\"INBOX-MM-1\" mode=\"added\" index=\"0\" UID=\"1\" messages=\"1\" unseen=\"1\">"
+    EXPECT(c, "<folderReport id=\"1\" folder=\"INBOX-MM-1\" mode=\"added\" index=\"0\" UID=\"1\" "
+              "messages=\"1\" unseen=\"1\">"
               "<FLAGS>Recent</FLAGS></folderReport>");
-    EXPECT(c, "<folderReport id=\"1\" folder=\"INBOX-MM-1\" mode=\"added\" index=\"1\" UID=\"2\" messages=\"2\" unseen=\"2\">"
+    EXPECT(c, "<folderReport id=\"1\" folder=\"INBOX-MM-1\" mode=\"added\" index=\"1\" UID=\"2\" "
+              "messages=\"2\" unseen=\"2\">"
               "<FLAGS>Recent</FLAGS></folderReport>");
     EXPECT(c, OK("1"));
     EXPECT_NOTHING(c);
@@ -187,44 +199,62 @@ static void mark(void **state)
     deliver(w, NOTE, 1000, 0);
     deliver(w, NOTE, 1001, FLAG_FLAGGED);
     open_folder(w, c, "INBOX-MM-1", "");
-    say(w, c, "<messageMark id=\"K1\" folder=\"INBOX-MM-1\" flags=\"Seen,Unflagged\"><UID>2</UID><UID>1</UID></messageMark>");
+    say(w, c,
+        "<messageMark id=\"K1\" folder=\"INBOX-MM-1\" "
+        "flags=\"Seen,Unflagged\"><UID>2</UID><UID>1</UID></messageMark>");
     EXPECT(c, OK("K1"));
     EXPECT(c, NOTIFY("INBOX-MM-1"));
-    CHECK(w, c, "<messageMark id=\"K2\" folder=\"INBOX-MM-1\" flags=\"Unseen,no such!\"><UID>2</UID></messageMark>",
+    CHECK(w, c,
+          "<messageMark id=\"K2\" folder=\"INBOX-MM-1\" flags=\"Unseen,no "
+          "such!\"><UID>2</UID></messageMark>",
           ERROR("K2", "unknown message flag", "572"));
-    CHECK(w, c, "<messageMark id=\"K3\" folder=\"INBOX-MM-1\" flags=\"\"><UID>2</UID></messageMark>", OK("K3"));
+    CHECK(w, c,
+          "<messageMark id=\"K3\" folder=\"INBOX-MM-1\" flags=\"\"><UID>2</UID></messageMark>",
+          OK("K3"));
     CHECK(w, c, "<messageMark id=\"K3\" folder=\"INBOX-MM-1\"><UID>2</UID></messageMark>",
           ERROR("K3", "required attribute is missing", "501"));
     CHECK(w, c, "<messageMark id=\"K3\" flags=\"Seen\"><UID>2</UID></messageMark>",
           ERROR("K3", "required attribute is missing", "501"));
     CHECK(w, c, "<messageMark id=\"K3\" folder=\"no\" flags=\"Seen\"><UID>2</UID></messageMark>",
           ERROR("K3", "folder has not been opened", "569"));
-    CHECK(w, c, "<messageMark id=\"K3\" folder=\"no\" flags=\"Seen,no such!\"><UID>2</UID></messageMark>",
+    CHECK(w, c,
+          "<messageMark id=\"K3\" folder=\"no\" flags=\"Seen,no such!\"><UID>2</UID></messageMark>",
           ERROR("K3", "unknown message flag", "572"));
-    CHECK(w, c, "<messageMark id=\"K3\" folder=\"no\" flags=\"no such!\"><UID>x</UID></messageMark>",
+    CHECK(w, c,
+          "<messageMark id=\"K3\" folder=\"no\" flags=\"no such!\"><UID>x</UID></messageMark>",
           ERROR("K3", "illegal attribute value", "502"));
     CHECK(w, c, "<messageMark id=\"K3\" folder=\"INBOX-MM-1\" flags=\"Read\"/>", OK("K3"));
     say(w, c, "<folderSync id=\"Y\" folder=\"INBOX-MM-1\"/>");
-    EXPECT(c, "<folderReport id=\"Y\" folder=\"INBOX-MM-1\" mode=\"updated\" index=\"0\" UID=\"1\" messages=\"2\" unseen=\"1\">"
+    EXPECT(c, "<folderReport id=\"Y\" folder=\"INBOX-MM-1\" mode=\"updated\" index=\"0\" UID=\"1\" "
+              "messages=\"2\" unseen=\"1\">"
               "<FLAGS>Seen</FLAGS></folderReport>");
-    EXPECT(c, "<folderReport id=\"Y\" folder=\"INBOX-MM-1\" mode=\"updated\" index=\"1\" UID=\"2\" messages=\"2\" unseen=\"0\">"
+    EXPECT(c, "<folderReport id=\"Y\" folder=\"INBOX-MM-1\" mode=\"updated\" index=\"1\" UID=\"2\" "
+              "messages=\"2\" unseen=\"0\">"
               "<FLAGS>Seen</FLAGS></folderReport>");
     EXPECT(c, OK("Y"));
     /* left to right; Recent is ignored; a keyword appears and goes */
-    say(w, c, "<messageMark id=\"K\" folder=\"INBOX-MM-1\" flags=\"Seen, Unseen ,Recent,meetingCreated\"><UID>1</UID></messageMark>");
+    say(w, c,
+        "<messageMark id=\"K\" folder=\"INBOX-MM-1\" flags=\"Seen, Unseen "
+        ",Recent,meetingCreated\"><UID>1</UID></messageMark>");
     EXPECT(c, OK("K"));
     EXPECT(c, NOTIFY("INBOX-MM-1"));
     say(w, c, "<folderBrowse id=\"B\" folder=\"INBOX-MM-1\"><index>0</index></folderBrowse>");
-    EXPECT(c, "<folderReport id=\"B\" folder=\"INBOX-MM-1\" index=\"0\" UID=\"1\"><FLAGS>meetingCreated</FLAGS></folderReport>");
+    EXPECT(c, "<folderReport id=\"B\" folder=\"INBOX-MM-1\" index=\"0\" "
+              "UID=\"1\"><FLAGS>meetingCreated</FLAGS></folderReport>");
     EXPECT(c, OK("B"));
-    say(w, c, "<folderSync id=\"Y\" folder=\"INBOX-MM-1\"/>"); /* the browse has not eaten the change */
-    EXPECT(c, "<folderReport id=\"Y\" folder=\"INBOX-MM-1\" mode=\"updated\" index=\"0\" UID=\"1\" messages=\"2\" unseen=\"1\">"
+    say(w, c,
+        "<folderSync id=\"Y\" folder=\"INBOX-MM-1\"/>"); /* the browse has not eaten the change */
+    EXPECT(c, "<folderReport id=\"Y\" folder=\"INBOX-MM-1\" mode=\"updated\" index=\"0\" UID=\"1\" "
+              "messages=\"2\" unseen=\"1\">"
               "<FLAGS>meetingCreated</FLAGS></folderReport>");
     EXPECT(c, OK("Y"));
-    say(w, c, "<messageMark id=\"K\" folder=\"INBOX-MM-1\" flags=\"NotmeetingCreated\"><index>0</index></messageMark>");
+    say(w, c,
+        "<messageMark id=\"K\" folder=\"INBOX-MM-1\" "
+        "flags=\"NotmeetingCreated\"><index>0</index></messageMark>");
     skip_all(c);
     say(w, c, "<folderBrowse id=\"B\" folder=\"INBOX-MM-1\"><index>0</index></folderBrowse>");
-    EXPECT(c, "<folderReport id=\"B\" folder=\"INBOX-MM-1\" index=\"0\" UID=\"1\"><FLAGS/></folderReport>");
+    EXPECT(c, "<folderReport id=\"B\" folder=\"INBOX-MM-1\" index=\"0\" "
+              "UID=\"1\"><FLAGS/></folderReport>");
 }
 
 /* 5.2 (C17), 4.9 (C18). */
@@ -239,29 +269,43 @@ static void removing(void **state)
     say(w, c, "<messageRemove id=\"K4\" folder=\"in\"><UID>1</UID></messageRemove>");
     EXPECT(c, OK("K4"));
     EXPECT(c, NOTIFY("in"));
-    CHECK(w, c, "<messageRemove id=\"K5\" folder=\"in\" mode=\" movetoTRASH\"><UID>2</UID><UID>1</UID></messageRemove>", OK("K5"));
-    CHECK(w, c, "<messageRemove id=\"K6\" folder=\"in\" mode=\"Mark\"><UID>3</UID></messageRemove>", OK("K6"));
-    CHECK(w, c, "<messageRemove id=\"K7\" folder=\"in\" mode=\"shred\"><UID>4</UID></messageRemove>",
+    CHECK(w, c,
+          "<messageRemove id=\"K5\" folder=\"in\" mode=\" "
+          "movetoTRASH\"><UID>2</UID><UID>1</UID></messageRemove>",
+          OK("K5"));
+    CHECK(w, c, "<messageRemove id=\"K6\" folder=\"in\" mode=\"Mark\"><UID>3</UID></messageRemove>",
+          OK("K6"));
+    CHECK(w, c,
+          "<messageRemove id=\"K7\" folder=\"in\" mode=\"shred\"><UID>4</UID></messageRemove>",
           ERROR("K7", "illegal attribute value", "502"));
-    CHECK(w, c, "<messageRemove id=\"K8\"><UID>4</UID></messageRemove>", ERROR("K8", "required attribute is missing", "501"));
+    CHECK(w, c, "<messageRemove id=\"K8\"><UID>4</UID></messageRemove>",
+          ERROR("K8", "required attribute is missing", "501"));
     CHECK(w, c, "<messageRemove id=\"K8\" folder=\"in\"/>", OK("K8"));
-    say(w, c, "<folderOpen id=\"F\" folder=\"trash\" mailbox=\"Trash\"><field>FLAGS</field></folderOpen>");
+    say(w, c,
+        "<folderOpen id=\"F\" folder=\"trash\" "
+        "mailbox=\"Trash\"><field>FLAGS</field></folderOpen>");
     take(c);
     assert_int_equal(attribute(c, "messages"), 2);
     EXPECT(c, OK("F"));
     say(w, c, "<folderBrowse id=\"B\" folder=\"trash\"><index>0</index></folderBrowse>");
-    EXPECT(c, "<folderReport id=\"B\" folder=\"trash\" index=\"0\" UID=\"1\"><FLAGS>Flagged</FLAGS></folderReport>");
+    EXPECT(c, "<folderReport id=\"B\" folder=\"trash\" index=\"0\" "
+              "UID=\"1\"><FLAGS>Flagged</FLAGS></folderReport>");
     EXPECT(c, OK("B"));
-    say(w, c, "<messageRemove id=\"K9\" folder=\"trash\"><UID>1</UID></messageRemove>"); /* acts as Immediately */
+    say(w, c,
+        "<messageRemove id=\"K9\" folder=\"trash\"><UID>1</UID></messageRemove>"); /* acts as Immediately */
     EXPECT(c, OK("K9"));
     EXPECT(c, NOTIFY("trash"));
     say(w, c, "<folderSync id=\"Y\" folder=\"trash\"/>");
-    EXPECT(c, "<folderReport id=\"Y\" folder=\"trash\" mode=\"removed\" index=\"0\" UID=\"1\" messages=\"1\" unseen=\"1\"/>");
+    EXPECT(c, "<folderReport id=\"Y\" folder=\"trash\" mode=\"removed\" index=\"0\" UID=\"1\" "
+              "messages=\"1\" unseen=\"1\"/>");
     EXPECT(c, OK("Y"));
     say(w, c, "<folderSync id=\"Y\" folder=\"in\"/>");
-    EXPECT(c, "<folderReport id=\"Y\" folder=\"in\" mode=\"removed\" index=\"1\" UID=\"2\" messages=\"5\" unseen=\"5\"/>");
-    EXPECT(c, "<folderReport id=\"Y\" folder=\"in\" mode=\"removed\" index=\"0\" UID=\"1\" messages=\"4\" unseen=\"4\"/>");
-    EXPECT(c, "<folderReport id=\"Y\" folder=\"in\" mode=\"updated\" index=\"0\" UID=\"3\" messages=\"4\" unseen=\"4\">"
+    EXPECT(c, "<folderReport id=\"Y\" folder=\"in\" mode=\"removed\" index=\"1\" UID=\"2\" "
+              "messages=\"5\" unseen=\"5\"/>");
+    EXPECT(c, "<folderReport id=\"Y\" folder=\"in\" mode=\"removed\" index=\"0\" UID=\"1\" "
+              "messages=\"4\" unseen=\"4\"/>");
+    EXPECT(c, "<folderReport id=\"Y\" folder=\"in\" mode=\"updated\" index=\"0\" UID=\"3\" "
+              "messages=\"4\" unseen=\"4\">"
               "<FLAGS>Flagged,Deleted</FLAGS></folderReport>");
     EXPECT(c, OK("Y"));
     open_folder(w, c, "seen", "filterField=\"FLAGS\" filter=\"Seen\"");
@@ -270,7 +314,8 @@ static void removing(void **state)
     EXPECT(c, NOTIFY("in"));
     EXPECT(c, NOTIFY("seen"));
     say(w, c, "<folderSync id=\"Y\" folder=\"in\"/>");
-    EXPECT(c, "<folderReport id=\"Y\" folder=\"in\" mode=\"removed\" index=\"0\" UID=\"3\" messages=\"3\" unseen=\"3\"/>");
+    EXPECT(c, "<folderReport id=\"Y\" folder=\"in\" mode=\"removed\" index=\"0\" UID=\"3\" "
+              "messages=\"3\" unseen=\"3\"/>");
     EXPECT(c, OK("Y"));
 }
 
@@ -285,7 +330,8 @@ static void many(void **state)
         deliver(w, NOTE, 1000 + i, 0);
     open_folder(w, c, "in", "");
     before = w->slices;
-    say(w, c, "<messageMark id=\"K\" folder=\"in\" flags=\"Seen\"><index from=\"0\"/></messageMark>");
+    say(w, c,
+        "<messageMark id=\"K\" folder=\"in\" flags=\"Seen\"><index from=\"0\"/></messageMark>");
     assert_true(w->slices - before >= 3);
     EXPECT(c, OK("K"));
     EXPECT(c, NOTIFY("in"));
@@ -296,7 +342,8 @@ static void many(void **state)
         assert_int_equal(attribute(c, "unseen"), 1299 - i);
     }
     EXPECT(c, OK("Y"));
-    say(w, c, "<messageRemove id=\"R\" folder=\"in\"><index from=\"0\" till=\"1298\"/></messageRemove>");
+    say(w, c,
+        "<messageRemove id=\"R\" folder=\"in\"><index from=\"0\" till=\"1298\"/></messageRemove>");
     EXPECT(c, OK("R"));
     EXPECT(c, NOTIFY("in"));
     say(w, c, "<folderReopen id=\"O\" folder=\"in\"/>");
@@ -342,7 +389,10 @@ static void sync_all(struct world *w, struct client *c, struct mirror *m, int mo
     bool again = true;
 
     while (again) {
-        snprintf(text, sizeof text, most != 0 ? "<folderSync id=\"Y\" folder=\"f\" limit=\"%d\"/>" : "<folderSync id=\"Y\" folder=\"f\"/>", most);
+        snprintf(text, sizeof text,
+                 most != 0 ? "<folderSync id=\"Y\" folder=\"f\" limit=\"%d\"/>"
+                           : "<folderSync id=\"Y\" folder=\"f\"/>",
+                 most);
         say(w, c, text);
         int reports = 0;
         for (again = false; take(c) != NULL;) {
@@ -373,7 +423,8 @@ static uint32_t dice(uint32_t n)
 
 static void change(struct world *w, struct client *c, const struct mirror *m)
 {
-    static const char *const flags[] = {"Seen", "Unseen", "Flagged", "Deleted", "Undeleted", "kw1", "Notkw1", "Media"};
+    static const char *const flags[] = {"Seen",      "Unseen", "Flagged", "Deleted",
+                                        "Undeleted", "kw1",    "Notkw1",  "Media"};
     char text[200];
     long uid = m->n != 0 ? m->uid[dice((uint32_t)m->n)] : 1;
 
@@ -382,13 +433,17 @@ static void change(struct world *w, struct client *c, const struct mirror *m)
         deliver(w, NOTE, 1000 + dice(50), 0);
         return;
     case 1:
-        snprintf(text, sizeof text, "<messageRemove id=\"x\" folder=\"g\" mode=\"Immediately\"><UID>%ld</UID></messageRemove>", uid);
+        snprintf(text, sizeof text,
+                 "<messageRemove id=\"x\" folder=\"g\" "
+                 "mode=\"Immediately\"><UID>%ld</UID></messageRemove>",
+                 uid);
         break;
     case 2:
         snprintf(text, sizeof text, "<folderExpunge id=\"x\" folder=\"g\"/>");
         break;
     default:
-        snprintf(text, sizeof text, "<messageMark id=\"x\" folder=\"g\" flags=\"%s\"><UID>%ld</UID></messageMark>",
+        snprintf(text, sizeof text,
+                 "<messageMark id=\"x\" folder=\"g\" flags=\"%s\"><UID>%ld</UID></messageMark>",
                  flags[dice(ARRAY_LEN(flags))], uid);
     }
     say(w, c, text);
@@ -400,9 +455,10 @@ static void simulation(void **state)
 {
     struct world *w = *state;
     struct client *c = login(w), *other = login(w);
-    static const char *const orders[] = {"sortField=\"FLAGS\"", "sortField=\"INTERNALDATE\" sortOrder=\"desc\"",
-                                         "sortField=\"UID\" filterField=\"FLAGS\" filter=\"Unseen\"",
-                                         "sortField=\"FLAGS\" sortOrder=\"desc\" filterField=\"FLAGS\" filter=\"NotMedia\""};
+    static const char *const orders[] = {
+        "sortField=\"FLAGS\"", "sortField=\"INTERNALDATE\" sortOrder=\"desc\"",
+        "sortField=\"UID\" filterField=\"FLAGS\" filter=\"Unseen\"",
+        "sortField=\"FLAGS\" sortOrder=\"desc\" filterField=\"FLAGS\" filter=\"NotMedia\""};
     struct mirror m, truth;
     char text[300];
 
@@ -425,7 +481,8 @@ static void simulation(void **state)
         fill(w, c, &truth);
         say(w, c, "<folderReopen id=\"R\" folder=\"f\"/>");
         skip_all(c);
-        snprintf(text, sizeof text, "<folderReopen id=\"R\" folder=\"f\" %s/>", orders[round / 10 % ARRAY_LEN(orders)]);
+        snprintf(text, sizeof text, "<folderReopen id=\"R\" folder=\"f\" %s/>",
+                 orders[round / 10 % ARRAY_LEN(orders)]);
         say(w, c, text);
         skip_all(c);
         fill(w, c, &truth);
@@ -438,8 +495,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(two_sessions), T(notify_once), T(notify_without_credit), T(limit),
-        T(mark),         T(removing),    T(many),                  T(simulation),
+        T(two_sessions), T(notify_once), T(notify_without_credit), T(limit), T(mark), T(removing),
+        T(many),         T(simulation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#include "proc/auth_accounts.h"
+
+#define LIST_PIECE 64 /* accounts */
+
+static void put_account(struct buf *b, const struct account *a)
+{
+    buf_printf(b, "{\"id\":%llu,\"account\":", (unsigned long long)a->id);
+    ctl_json_str(b, name_str(&a->name));
+    buf_lit(b, ",\"realName\":");
+    ctl_json_str(b, str_of(a->real_name));
+    buf_printf(b, ",\"bank\":%u,\"enabled\":%s}", a->bank, (a->flags & ACCOUNT_DISABLED) != 0 ? "false" : "true");
+}
+
+static void say_account(const struct account *a, accounts_out_fn *out, void *ctx)
+{
+    struct buf b;
+    buf_init(&b, IPC_BODY_MAX);
+    put_account(&b, a);
+    out(ctx, buf_slice(&b));
+    buf_free(&b);
+}
+
+static void say_problem(const struct accounts_request *rq, accounts_out_fn *out, void *ctx)
+{
+    struct buf b;
+    buf_init(&b, IPC_BODY_MAX);
+    buf_lit(&b, "{\"error\":");
+    ctl_json_str(&b, str_of(rq->problem != NULL ? rq->problem : err_text(rq->err)));
+    buf_char(&b, '}');
+    out(ctx, buf_slice(&b));
+    buf_free(&b);
+}
+
+static enum err list(struct directory *d, accounts_out_fn *out, void *ctx)
+{
+    static struct account rows[LIST_PIECE];
+    struct name after = {.n = 0};
+    const char *sep = "{\"accounts\":[";
+    uint32_t n = LIST_PIECE;
+    enum err e = ERR_OK;
+    while (e == ERR_OK && n == LIST_PIECE) {
+        struct buf b;
+        e = directory_list(d, name_str(&after), rows, LIST_PIECE, &n);
+        buf_init(&b, IPC_BODY_MAX);
+        for (uint32_t i = 0; e == ERR_OK && i < n; i++) {
+            buf_str(&b, str_of(sep));
+            put_account(&b, &rows[i]);
+            sep = ",";
+            after = rows[i].name;
+        }
+        out(ctx, buf_slice(&b));
+        buf_free(&b);
+    }
+    out(ctx, *sep == ',' ? STR("]}") : STR("{\"accounts\":[]}"));
+    return e;
+}
+
+static enum err fail(struct accounts_request *rq, enum err e, const char *problem)
+{
+    rq->problem = problem;
+    return e;
+}
+
+static enum err find(struct accounts_request *rq, struct directory *d)
+{
+    struct name name = rq->account.name;
+    enum err e = directory_find(d, name_str(&name), &rq->account);
+    return e == ERR_NOT_FOUND ? fail(rq, ERR_UNKNOWN_USER, NULL) : e;
+}
+
+static enum err check_new(struct accounts_request *rq, struct directory *d)
+{
+    struct account other;
+    if (!directory_has_domain(d, name_domain(&rq->account.name)))
+        return fail(rq, ERR_NOT_FOUND, "that domain is not one of the server's: see [server] domain and [domain NAME]");
+    enum err e = directory_find(d, name_str(&rq->account.name), &other);
+    account_wipe(&other);
+    return e == ERR_OK ? ERR_ACCOUNT_EXISTS : e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
+static enum err take_body(struct accounts_request *rq, struct directory *d, const struct verifier_options *opt,
+                          struct str domain, struct str body)
+{
+    struct ipc_in in = {body, false};
+    struct str name = ipc_get_str(&in), password = STR_NONE, real = STR_NONE;
+    if (rq->verb == CTL_ACCOUNT_ADD || rq->verb == CTL_ACCOUNT_PASSWD)
+        password = ipc_get_str(&in);
+    if (rq->verb == CTL_ACCOUNT_ADD)
+        real = ipc_get_str(&in);
+    if (ipc_in_end(&in) != ERR_OK || real.n > ACCOUNT_REAL_NAME_MAX)
+        return ERR_ATTR_VALUE;
+    if (name_canon(name, domain, &rq->account.name) != ERR_OK)
+        return fail(rq, ERR_ATTR_VALUE, "that is not an account name: name@domain, letters, digits and . - _ + =");
+    enum err e = rq->verb == CTL_ACCOUNT_ADD ? check_new(rq, d) : find(rq, d);
+    if (e == ERR_OK && password.p != NULL)
+        e = verifier_policy(password, opt);
+    buf_str(&rq->password, password);
+    if (real.n != 0)
+        memcpy(rq->account.real_name, real.p, real.n);
+    return e;
+}
+
+enum accounts_next accounts_begin(struct accounts_request *rq, struct directory *d, const struct verifier_options *opt,
+                                  struct str target_domain, enum ctl_verb verb, struct str body,
+                                  accounts_out_fn *out, void *ctx)
+{
+    *rq = (struct accounts_request){.verb = verb};
+    buf_init(&rq->password, VERIFIER_PASSWORD_MAX + 1);
+    if (verb == CTL_ACCOUNT_LIST) {
+        rq->err = list(d, out, ctx);
+        return ACCOUNTS_DONE;
+    }
+    rq->err = take_body(rq, d, opt, target_domain, body);
+    if (rq->err == ERR_OK && verb == CTL_ACCOUNT_REMOVE)
+        rq->err = directory_remove(d, rq->account.id);
+    else if (rq->err == ERR_OK)
+        return ACCOUNTS_MAKE;
+    if (rq->err == ERR_OK)
+        say_account(&rq->account, out, ctx);
+    else
+        say_problem(rq, out, ctx);
+    return ACCOUNTS_DONE;
+}
+
+void accounts_finish(struct accounts_request *rq, struct directory *d, enum err e, const struct verifiers *v,
+                     int64_t unix_now, accounts_out_fn *out, void *ctx)
+{
+    if (e == ERR_OK && rq->verb == CTL_ACCOUNT_ADD) {
+        rq->account.verifiers = *v;
+        e = directory_add(d, &rq->account, unix_now);
+        if (e == ERR_EXISTS)
+            e = ERR_ACCOUNT_EXISTS;
+    } else if (e == ERR_OK) {
+        e = directory_set_password(d, rq->account.id, v);
+    }
+    rq->err = e;
+    if (e == ERR_OK)
+        say_account(&rq->account, out, ctx);
+    else
+        say_problem(rq, out, ctx);
+}
+
+void accounts_end(struct accounts_request *rq)
+{
+    if (rq->password.p != NULL)
+        explicit_bzero(rq->password.p, rq->password.n);
+    buf_free(&rq->password);
+    account_wipe(&rq->account);
+}

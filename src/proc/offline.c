@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#include "proc/offline.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "conf/conf.h"
+#include "proc/auth_accounts.h"
+#include "proc/banks.h"
+#include "proc/settings.h"
+#include "store/store.h"
+
+#define REQUEST_FD 3
+
+static void reply(enum err e, bool last, struct str text)
+{
+    struct ctl_reply head = {CTL_VERSION, (uint32_t)e, last};
+    struct iovec io[2] = {{&head, sizeof head}, {.iov_len = text.n}};
+    struct msghdr m = {.msg_iov = io, .msg_iovlen = 2};
+    memcpy(&io[1].iov_base, &text.p, sizeof text.p);
+    if (sendmsg(REQUEST_FD, &m, MSG_NOSIGNAL) < 0)
+        log_write(LOG_PROBLEMS, "CTL", 0, NULL, "nobody takes the answer: %s", strerror(errno));
+}
+
+static void out(void *ctx, struct str text)
+{
+    (void)ctx;
+    if (text.n != 0)
+        reply(ERR_OK, false, text);
+}
+
+struct removal {
+    struct store *store;
+    int64_t account;
+};
+
+static enum err remove_data(struct db *db, void *arg)
+{
+    struct removal *r = arg;
+    (void)db;
+    return store_account_remove(r->store, r->account);
+}
+
+static enum err remove_from_bank(const struct conf *c, const struct account *a)
+{
+    char path[1200];
+    struct removal r = {.account = (int64_t)a->id};
+    enum err e = banks_path(path, sizeof path, c->server.state_dir.p, a->bank);
+    if (e == ERR_OK)
+        e = store_open(path, 0, &r.store);
+    if (e == ERR_OK)
+        e = db_once(store_db(r.store), remove_data, &r);
+    store_close(&r.store);
+    return e;
+}
+
+static enum err open_directory(const struct conf *c, struct arena *a, struct directory **d)
+{
+    char path[1200];
+    uint32_t banks;
+    struct str *domains = arena_array(a, c->ndomains, sizeof *domains);
+    if (domains == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < c->ndomains; i++)
+        domains[i] = c->domains[i].name;
+    enum err e = banks_count(c->server.state_dir.p, (uint32_t)sysconf(_SC_NPROCESSORS_ONLN), &banks);
+    if (e != ERR_OK)
+        return e;
+    snprintf(path, sizeof path, "%s/accounts.db", c->server.state_dir.p);
+    struct directory_options opt = {.banks = banks, .domains = domains, .ndomains = (uint32_t)c->ndomains};
+    return directory_open(d, path, &opt);
+}
+
+static enum err serve(const struct conf *c, struct directory *d, struct str packet)
+{
+    struct verifier_options opt = settings_verifier(c);
+    struct accounts_request rq;
+    struct ctl_head head;
+    struct verifiers v;
+    struct str body;
+    enum err e = ctl_request_parse(packet, &head, &body);
+    if (e != ERR_OK)
+        return e;
+    if (accounts_begin(&rq, d, &opt, c->domains[0].name, (enum ctl_verb)head.verb, body, out, NULL) == ACCOUNTS_MAKE) {
+        e = verifier_make(buf_slice(&rq.password), &opt, &v);
+        accounts_finish(&rq, d, e, &v, clock_wall() / CLOCK_SEC, out, NULL);
+        verifier_wipe(&v);
+    }
+    e = rq.err;
+    if (e == ERR_OK && rq.verb == CTL_ACCOUNT_REMOVE)
+        e = remove_from_bank(c, &rq.account);
+    accounts_end(&rq);
+    return e;
+}
+
+/* The folders are made as the server makes them, so that accounts can be added before its first start. */
+static enum err take_lock(const struct conf *c)
+{
+    (void)!mkdir(c->server.run_dir.p, 0755);
+    (void)!mkdir(c->server.state_dir.p, 0700);
+    int dir = open(c->server.run_dir.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) != 0) {
+        log_write(LOG_FAILURES, "CTL", 0, NULL, "%s: %s", c->server.run_dir.p, strerror(errno));
+        return ERR_SYS;
+    }
+    return ERR_OK; /* the lock lives as long as this process */
+}
+
+int offline_auth(const char *conf_path)
+{
+    char bytes[CTL_MAX];
+    struct arena a;
+    struct conf *c = NULL;
+    struct conf_problems problems;
+    struct directory *d = NULL;
+    arena_init(&a, (size_t)64 << 20);
+    enum err e = conf_path != NULL ? conf_load(conf_path, &a, &c, &problems)
+                                   : conf_load_text(STR("(built in)"), STR(""), &a, &c, &problems);
+    if (e != ERR_OK)
+        conf_problems_print(stderr, &problems);
+    if (e == ERR_OK)
+        e = take_lock(c);
+    if (e == ERR_OK)
+        e = open_directory(c, &a, &d);
+    ssize_t n = e == ERR_OK ? recv(REQUEST_FD, bytes, sizeof bytes, 0) : 0;
+    if (e == ERR_OK)
+        e = n > 0 ? serve(c, d, (struct str){bytes, (size_t)n}) : ERR_EOF;
+    explicit_bzero(bytes, sizeof bytes);
+    directory_close(&d);
+    arena_free(&a);
+    reply(e, true, STR_NONE);
+    log_flush();
+    return e == ERR_OK ? 0 : 1;
+}

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The ximssd authors
+"""The house itself: how programs are built, installed and configured, and that the runner of tests tells the truth."""
+import glob
+import os
+import re
+import shlex
+import shutil
+import struct
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("XIMSSD_BUILD", os.path.join(ROOT, "build"))
+MAKE = shlex.split(os.environ.get("XIMSSD_MAKE", f"BUILD={BUILD}"))
+SANITIZED = any(v.startswith("SAN=-") for v in MAKE)
+TOOLS = {os.path.basename(p)[:-2] for p in glob.glob(os.path.join(ROOT, "tools/*.c"))} \
+    | {p.split("/")[-2] for p in glob.glob(os.path.join(ROOT, "tools/*/*.c"))}
+PROGRAMS = [os.path.join(BUILD, name) for name in ["ximssd", *sorted(TOOLS)]]
+# Libraries of each tool besides libc and libbsd.
+LOADED = {
+    "ximss-top": {"libncursesw", "libtinfo", "libpanelw", "libm"},
+    "ximssctl": set(),
+    "ximss": {"libssl", "libcrypto", "libxml2"},
+    "ximss-bench": {"libssl", "libcrypto", "libxml2", "libm"},
+}
+
+
+def run(*argv, **kw):
+    return subprocess.run(argv, capture_output=True, text=True, timeout=120, **kw)
+
+
+def ximssd():
+    path = os.path.join(BUILD, "ximssd")
+    assert os.access(path, os.X_OK), "ximssd was not built"
+    return path
+
+
+# --- programs
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=os.path.basename)
+def test_hardened(path):
+    out = run("readelf", "-W", "-h", "-l", "-d", "-n", path).stdout
+    assert re.search(r"Type:\s+DYN", out), "position independent"
+    assert "GNU_RELRO" in out and re.search(r"\(FLAGS\).*BIND_NOW|FLAGS_1.*NOW", out), "full RELRO"
+    stack = re.search(r"GNU_STACK.*?(R\S*)\s+0x", out)
+    assert stack and "E" not in stack.group(1), "stack cannot be executed"
+    # The start files of Debian 12 lack the mark for control-flow protection, so the program as a whole has none: look
+    # for its landing pads.
+    assert run("objdump", "-d", "--no-show-raw-insn", path).stdout.count("endbr64") > 20
+    if not SANITIZED:
+        symbols = run("readelf", "-W", "--dyn-syms", path).stdout
+        assert "__stack_chk_fail" in symbols and "_chk@" in symbols, "stack protector and FORTIFY"
+
+
+@pytest.mark.parametrize("name", sorted(TOOLS))
+def test_tools_load_few_libraries(name):
+    out = run("readelf", "-W", "-d", os.path.join(BUILD, name)).stdout
+    needed = {m.split(".so")[0] for m in re.findall(r"NEEDED.*\[([^\]]+)\]", out)}
+    assert "libc" in needed
+    allowed = {"libc", "libbsd", "libmd"} | LOADED.get(name, set())
+    if SANITIZED:
+        allowed |= {"libasan", "libubsan", "libm", "libgcc_s"}
+    assert needed <= allowed
+
+
+def test_the_shipped_binary_has_no_test_clock():
+    for path in PROGRAMS:
+        assert b"XIMSSD_TEST_CLOCK" not in open(path, "rb").read(), path
+    assert b"XIMSSD_TEST_CLOCK" in open(os.path.join(BUILD, "test", "ximssd"), "rb").read()
+
+
+def test_clock_offset(tmp_path):
+    source = tmp_path / "t.c"
+    source.write_text('#include <stdio.h>\n#include "base/clock.h"\nint main(void)\n{\n    int64_t m = clock_mono();\n'
+                      '    clock_init();\n    printf("%lld %lld\\n", (long long)(clock_mono() - m), '
+                      '(long long)clock_wall());\n    return 0;\n}\n')
+    subprocess.run(["gcc", "-DTEST_CLOCK", "-D_GNU_SOURCE", f"-I{ROOT}/src", "-o", tmp_path / "t", source,
+                    f"{ROOT}/src/base/clock.c"], check=True)
+    for hours in (0, 5, -1):
+        offset = hours * 3600 * 10**9
+        (tmp_path / "offset").write_bytes(struct.pack("=q", offset))
+        out = run(str(tmp_path / "t"), env={"XIMSSD_TEST_CLOCK": str(tmp_path / "offset")}).stdout.split()
+        assert 0 <= int(out[0]) - offset < 10**9
+        assert abs(int(out[1]) - offset - time.time() * 10**9) < 5 * 10**9
+
+
+# --- configuration
+
+def test_check_reports_every_problem_in_one_run(tmp_path):
+    conf = tmp_path / "a.conf"
+    conf.write_text("[server]\nchanels = 5\nlog_level = mayor\n[limits]\nidle = 5\n")
+    done = run(ximssd(), "-t", "-c", str(conf))
+    assert done.returncode == 1
+    lines = (done.stdout + done.stderr).splitlines()
+    assert [line.split(" ")[0] for line in lines] == [f"{conf}:2:", f"{conf}:3:", f"{conf}:5:"]
+    assert "did you mean 'channels'?" in lines[0]
+
+
+def test_check_accepts_an_empty_file(tmp_path):
+    conf = tmp_path / "a.conf"
+    conf.write_text("")
+    assert run(ximssd(), "-t", "-c", str(conf)).returncode == 0
+
+
+def test_effective_values_are_a_configuration(tmp_path):
+    first, second = tmp_path / "a.conf", tmp_path / "b.conf"
+    first.write_text("[server]\nchannels = 7\n[listener a]\naddress = [::1]:5\n")
+    done = run(ximssd(), "-T", "-c", str(first))
+    assert done.returncode == 0 and f"= 7 ; {first}:2" in done.stdout
+    second.write_text(done.stdout)
+    again = run(ximssd(), "-T", "-c", str(second))
+    assert again.returncode == 0
+    assert re.sub(r" ; .*", "", again.stdout) == re.sub(r" ; .*", "", done.stdout)
+
+
+@pytest.mark.parametrize("what, path", [("sample", "conf/ximssd.conf"), ("man", "conf/ximssd.conf.5")])
+def test_committed_texts_are_not_stale(what, path):
+    done = run(ximssd(), "-x", what)
+    assert done.returncode == 0
+    assert done.stdout == open(os.path.join(ROOT, path), encoding="utf-8").read(), "run: make conf"
+
+
+# --- make install
+
+def test_install(tmp_path):
+    done = run("make", "-s", *MAKE, f"DESTDIR={tmp_path}", "install", cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert os.access(tmp_path / "usr/sbin/ximssd", os.X_OK)
+    assert (tmp_path / "etc/ximssd/ximssd.conf").read_text() == open(os.path.join(ROOT, "conf/ximssd.conf")).read()
+    for page in glob.glob(os.path.join(ROOT, "conf/*.[158]")) + glob.glob(os.path.join(ROOT, "tools/*.[158]")) \
+            + glob.glob(os.path.join(ROOT, "tools/*/*.[158]")):
+        assert (tmp_path / f"usr/share/man/man{page[-1]}" / os.path.basename(page)).exists()
+    (tmp_path / "etc/ximssd/ximssd.conf").write_text("# mine\n")
+    assert run("make", "-s", *MAKE, f"DESTDIR={tmp_path}", "install", cwd=ROOT).returncode == 0
+    assert (tmp_path / "etc/ximssd/ximssd.conf").read_text() == "# mine\n"
+
+
+# --- packages
+
+def installer(tmp_path, lines):
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(os.path.join(ROOT, ".ci/install"), tmp_path / ".ci/install")
+    (tmp_path / ".ci/packages").write_text(lines)
+    return str(tmp_path / ".ci/install")
+
+
+def test_nothing_missing_is_fast():
+    start = time.monotonic()
+    done = run(os.path.join(ROOT, ".ci/install"), "build", "check", env=dict(os.environ, XIMSSD_NO_INSTALL="1"))
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - start < 1.0
+
+
+def test_unknown_group(tmp_path):
+    done = run(installer(tmp_path, "build libc6\n"), "biuld")
+    assert done.returncode == 1 and "no group 'biuld'" in done.stderr
+
+
+def test_forms_of_the_list(tmp_path):
+    script = installer(tmp_path, "a libc6\na no-such-package cmd:sh\nb no-such-package\nc libc6 cmd:no-such-command\n"
+                                 "d no-such-package file:usr/x\n")
+    env = dict(os.environ, XIMSSD_NO_INSTALL="1")
+    assert run(script, "a", env=env).returncode == 0
+    assert run(script, "c", env=env).returncode == 0
+    for group in ("b", "d"):
+        done = run(script, group, env=env)
+        assert done.returncode == 1 and "missing: no-such-package" in done.stderr
+    (tmp_path / "build/unpacked/usr").mkdir(parents=True)
+    (tmp_path / "build/unpacked/usr/x").write_text("x")
+    assert run(script, "d", env=env).returncode == 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
+def test_who_cannot_install_is_told(tmp_path):
+    script = installer(tmp_path, "b no-such-package\n")
+    os.chmod(tmp_path, 0o755)
+    for folder in tmp_path.parents:
+        if str(folder).startswith("/tmp/pytest"):
+            os.chmod(folder, 0o755)
+
+    def nobody():
+        os.setgid(65534)
+        os.setuid(65534)
+    done = run("sh", script, "b", preexec_fn=nobody, cwd="/")
+    assert done.returncode == 1
+    assert "only root can install them" in done.stderr and "no-such-package" in done.stderr
+
+
+# --- the runner
+
+@pytest.fixture
+def tree(tmp_path):
+    (tmp_path / "tests/some").mkdir(parents=True)
+    shutil.copy(os.path.join(ROOT, "tests/run"), tmp_path / "tests/run")
+    (tmp_path / "Makefile").write_text(".PHONY: tests\nprograms test-programs tests:\n\t@true\n")
+    return tmp_path
+
+
+def runner(tree, *args):
+    done = run(sys.executable, str(tree / "tests/run"), "--no-lint", *args)
+    return done.returncode, done.stdout.splitlines()
+
+
+def test_runner_counts_single_tests(tree):
+    (tree / "tests/some/test_a.py").write_text("import pytest\ndef test_a():\n    pass\ndef test_b():\n    assert 0\n"
+                                               "def test_c():\n    pytest.skip('x')\n")
+    code, lines = runner(tree)
+    assert code == 1 and lines[-1] == "4 passed, 1 failed, 1 skipped"
+    assert any("FAILED pytest" in line for line in lines)
+
+
+def test_runner_is_content(tree):
+    (tree / "tests/some/test_a.py").write_text("def test_a():\n    pass\n")
+    assert runner(tree)[0] == 0
+    assert runner(tree)[1][-1] == "4 passed, 0 failed"
+
+
+def test_runner_counts_a_failing_build(tree):
+    (tree / "Makefile").write_text(".PHONY: tests\nprograms test-programs:\n\t@true\ntests:\n\t@echo oops; false\n")
+    code, lines = runner(tree)
+    assert code == 1 and lines[-1] == "2 passed, 1 failed"
+    assert any("oops" in line for line in lines)
+
+
+def test_runner_counts_broken_test_files(tree):
+    (tree / "tests/some/test_a.py").write_text("def test_a(:\n")
+    code, lines = runner(tree)
+    assert code == 1 and lines[-1] == "3 passed, 1 failed"
+
+
+@pytest.mark.parametrize("body, last", [
+    ("printf '1..2\\nok 1 - a\\nnot ok 2 - b\\n'; exit 1", "4 passed, 1 failed"),
+    ("printf '1..2\\nok 1 - a\\nok 2 # SKIP b\\n'", "4 passed, 0 failed, 1 skipped"),
+    ("printf '1..2\\nok 1 - a\\n'; kill -9 $$", "4 passed, 1 failed"),
+    ("printf '1..2\\nok 1 - a\\n'", "4 passed, 1 failed"),
+    ("true", "3 passed, 1 failed"),
+    ("printf '1..1\\nok 1 - a\\n'; exit 3", "4 passed, 1 failed"),
+])
+def test_runner_reads_tap(tree, body, last):
+    (tree / "tests/unit/x").mkdir(parents=True)
+    (tree / "tests/unit/x/test_y.c").write_text("\n")
+    (tree / "build/unit/x").mkdir(parents=True)
+    exe = tree / "build/unit/x/test_y"
+    exe.write_text(f"#!/bin/sh\n{body}\n")
+    exe.chmod(0o755)
+    assert runner(tree)[1][-1] == last
+
+
+def test_runner_misses_programs(tree):
+    (tree / "tests/unit/x").mkdir(parents=True)
+    (tree / "tests/unit/x/test_y.c").write_text("\n")
+    assert runner(tree)[1][-1] == "3 passed, 1 failed"
+
+
+def test_runner_without_suites(tree):
+    code, lines = runner(tree, "--only", "nothing")
+    assert code == 1 and lines[-1] == "0 passed, 1 failed"
