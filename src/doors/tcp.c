@@ -461,6 +461,7 @@ static void attached(struct tcp_conn *c, struct bus_peer *keeper, const struct i
     c->keeper = (uint16_t)keeper->number;
     c->state = TCP_SESSION;
     tcp_login_free(&c->login);
+    shm_row_op_end(d->shm, c->row);
     shm_row_login(d->shm, c->row, name.p, name.n, SHM_STATE_READING_REQUEST);
     tcp_write(c, output);
     tcp_go_on(c);

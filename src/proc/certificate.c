@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "net/bus.h"
 #include "net/tls.h"
@@ -105,32 +107,60 @@ static bool wants_tls(const struct conf *c)
     return false;
 }
 
+struct paths {
+    char cert[1100], key[1100];
+};
+
+static void find_paths(const struct conf *c, struct paths *p)
+{
+    bool own = c->tls.certificate.n == 0;
+    snprintf(p->cert, sizeof p->cert, "%s%s", own ? c->server.state_dir.p : c->tls.certificate.p,
+             own ? "/tls-cert.pem" : "");
+    snprintf(p->key, sizeof p->key, "%s%s", own ? c->server.state_dir.p : c->tls.key.p, own ? "/tls-key.pem" : "");
+}
+
+struct certificate_stamp certificate_stamp(const struct conf *c)
+{
+    struct certificate_stamp s = {{0}, {0}};
+    struct paths p;
+    struct stat st;
+    find_paths(c, &p);
+    for (int i = 0; i < 2; i++) {
+        if (stat(i == 0 ? p.cert : p.key, &st) == 0) {
+            s.inode[i] = st.st_ino;
+            s.mtime[i] = (int64_t)st.st_mtim.tv_sec * CLOCK_SEC + st.st_mtim.tv_nsec;
+        }
+    }
+    return s;
+}
+
+bool certificate_same(const struct certificate_stamp *a, const struct certificate_stamp *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
 enum err certificate_load(const struct conf *c, int *fd, uint64_t *cert_bytes)
 {
-    char own_cert[1100], own_key[1100];
-    const char *cert = c->tls.certificate.p, *key = c->tls.key.p;
+    struct paths p;
     struct buf b;
     enum err e = ERR_OK;
     *fd = -1;
     if (!wants_tls(c))
         return ERR_OK;
+    find_paths(c, &p);
     if (c->tls.certificate.n == 0) {
-        snprintf(own_cert, sizeof own_cert, "%s/tls-cert.pem", c->server.state_dir.p);
-        snprintf(own_key, sizeof own_key, "%s/tls-key.pem", c->server.state_dir.p);
-        cert = own_cert;
-        key = own_key;
-        if (access(cert, R_OK) != 0 || access(key, R_OK) != 0)
-            e = apart(make_pair, c, cert, key);
-        log_write(LOG_FAILURES, "MASTER", 0, NULL, "no [tls] certificate: using the self-signed %s", cert);
+        if (access(p.cert, R_OK) != 0 || access(p.key, R_OK) != 0)
+            e = apart(make_pair, c, p.cert, p.key);
+        log_write(LOG_FAILURES, "MASTER", 0, NULL, "no [tls] certificate: using the self-signed %s", p.cert);
     }
     if (e == ERR_OK)
-        e = apart(check_pair, c, cert, key);
+        e = apart(check_pair, c, p.cert, p.key);
     buf_init(&b, 2 * TLS_PEM_MAX);
     if (e == ERR_OK)
-        e = read_file(cert, &b);
+        e = read_file(p.cert, &b);
     *cert_bytes = b.n;
     if (e == ERR_OK)
-        e = read_file(key, &b);
+        e = read_file(p.key, &b);
     if (e == ERR_OK && (*fd = bus_memfd("ximssd-tls", buf_slice(&b))) < 0)
         e = ERR_SYS;
     if (b.p != NULL)

@@ -134,6 +134,30 @@ static void reap(struct master *m)
         master_child_gone(m, pid, status);
 }
 
+/*
+ * New files take effect for new connections; old ones keep what they have. A pair that is not usable changes nothing (the log
+ * says why). `force`: an admin asked (SIGHUP); else only when the files are others.
+ */
+static void renew_certificate(struct master *m, bool force)
+{
+    struct certificate_stamp now = certificate_stamp(m->conf);
+    uint64_t cert_bytes;
+    int fd;
+    if (m->tls_fd < 0 || (!force && certificate_same(&now, &m->cert_stamp)))
+        return;
+    m->cert_stamp = now;
+    if (certificate_load(m->conf, &fd, &cert_bytes) != ERR_OK || fd < 0) {
+        log_write(LOG_FAILURES, "MASTER", 0, NULL, "the certificate in use stays");
+        return;
+    }
+    m->cert_stamp = certificate_stamp(m->conf); /* loading may have made the files */
+    close(m->tls_fd);
+    m->tls_fd = fd;
+    m->cert_bytes = cert_bytes;
+    master_give_certificate(m);
+    log_write(LOG_MAJOR, "MASTER", 0, NULL, "new certificate in use");
+}
+
 static void on_signals(struct master *m)
 {
     struct signalfd_siginfo si;
@@ -142,6 +166,8 @@ static void on_signals(struct master *m)
             reap(m);
         else if (si.ssi_signo == SIGTERM || si.ssi_signo == SIGINT)
             begin_stop(m);
+        else if (si.ssi_signo == SIGHUP)
+            renew_certificate(m, true);
     }
 }
 
@@ -191,6 +217,7 @@ static void loop(struct master *m, void (*on_ready)(struct master *))
         if (now >= next_beat) {
             shm_master_own_beat(m->shm, now);
             kill_stalled(m, now);
+            renew_certificate(m, false);
             next_beat = now + BEAT;
         }
         start_due(m, now);

@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "conf/conf.h"
 #include "net/bus.h"
+#include "proc/certificate.h"
 
 #define CHILD_BUS_FD 3
 
@@ -66,6 +67,7 @@ struct master {
     sigset_t old_mask;
     bool stopping;
     int64_t stop_deadline;
+    struct certificate_stamp cert_stamp; /* of the files in use */
 };
 
 struct master_options {
@@ -85,5 +87,7 @@ enum err master_child_start(struct master_child *c) CHECKED;
 /* The child at `pid` has ended: retires its rows, tells the others, plans the next start. */
 void master_child_gone(struct master *m, pid_t pid, int status);
 struct master_child *master_child_find(struct master *m, enum ipc_role role, uint32_t number);
+/* A new certificate: every worker that runs gets it. */
+void master_give_certificate(struct master *m);
 /* Do these two talk to each other? */
 bool master_pairs(const struct master *m, const struct master_child *a, const struct master_child *b);

@@ -125,11 +125,30 @@ static enum err give_peers(struct master_child *c)
     return ERR_OK;
 }
 
-static void give_worker_things(struct master_child *c)
+static void give_certificate(struct master_child *c)
 {
     struct master *m = c->m;
     struct buf b;
+    if (m->tls_fd < 0)
+        return;
     buf_init(&b, IPC_INLINE_MAX);
+    ipc_put_u64(&b, m->cert_bytes);
+    ipc_put_str(&b, (struct str){m->ticket_keys, sizeof m->ticket_keys});
+    give(c, IPC_TLS, 0, m->tls_fd, buf_slice(&b));
+    buf_free(&b);
+}
+
+void master_give_certificate(struct master *m)
+{
+    for (uint32_t i = 0; i < m->nchildren; i++) {
+        if (m->children[i].role == IPC_ROLE_WORKER && m->children[i].pid != 0)
+            give_certificate(&m->children[i]);
+    }
+}
+
+static void give_worker_things(struct master_child *c)
+{
+    struct master *m = c->m;
     for (uint32_t i = 0; i < m->nlisteners; i++) {
         const struct master_listener *l = &m->listeners[i];
         uint32_t shared = l->count == 1;
@@ -137,12 +156,7 @@ static void give_worker_things(struct master_child *c)
             give(c, IPC_LISTENER, i, l->fds[shared ? 0 : c->number],
                  (struct str){(const char *)&shared, sizeof shared});
     }
-    if (m->tls_fd >= 0) {
-        ipc_put_u64(&b, m->cert_bytes);
-        ipc_put_str(&b, (struct str){m->ticket_keys, sizeof m->ticket_keys});
-        give(c, IPC_TLS, 0, m->tls_fd, buf_slice(&b));
-    }
-    buf_free(&b);
+    give_certificate(c);
 }
 
 static enum err give_segment(struct master_child *c, uint32_t rows)

@@ -240,6 +240,7 @@ enum err master_prepare(struct master *m)
         e = make_memory(m);
     if (e == ERR_OK)
         e = certificate_load(m->conf, &m->tls_fd, &m->cert_bytes);
+    m->cert_stamp = certificate_stamp(m->conf);
     if (e == ERR_OK)
         e = make_table(m, run_dir);
     if (e == ERR_OK)

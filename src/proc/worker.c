@@ -217,8 +217,13 @@ static void take_certificate(struct worker *w, const struct ipc_item *it)
                               .min = w->c->conf->tls.min_version == CONF_TLS_1_3 ? TLS_MIN_1_3 : TLS_MIN_1_2,
                               .ticket_keys = keys,
                               .alpn = STR("ximss")};
-    if (tls_context_new(&opt, &w->tls, problem) != ERR_OK)
+    struct tls_context *fresh = NULL;
+    if (tls_context_new(&opt, &fresh, problem) != ERR_OK) {
         log_write(LOG_FAILURES, "XIMSSI", 0, NULL, "certificate: %s", problem);
+    } else {
+        tls_context_unref(&w->tls); /* connections that use it keep it alive */
+        w->tls = w->tcp.tls = w->lmtp.tls = fresh;
+    }
     bus_memfd_unmap(pem);
     close(it->fd);
 }

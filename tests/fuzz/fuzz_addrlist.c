@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buf_init(&text, size + sizeof nothing);
     if (addrlist_parse(&l, list, &bad) == ERR_OK) {
         buf_str(&text, list);
-        buf_lit(&text, nothing);
+        buf_str(&text, str_of(nothing));
         BUG_IF(addrlist_parse(&empty, buf_slice(&text), NULL) != ERR_OK);
         probe(&l, &empty, &v6);
         probe(&l, &empty, &v4);
