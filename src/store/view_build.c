@@ -17,7 +17,7 @@
 
 static bool needs_head(const struct view *v)
 {
-    return v->source >= VIEW_BY_PRIORITY || v->filter.kind >= VIEW_FILTER_FIELD;
+    return v->source >= VIEW_BY_PRIORITY || v->filter.kind >= VIEW_FILTER_ROW;
 }
 
 static bool is_text(const struct view *v)
@@ -133,23 +133,21 @@ static enum err head_key(struct view *v, struct str head, struct view_key *k)
     return e;
 }
 
-/* Column 5 of both statements is the number or text of a source that has a column. */
+/* Column 3 of the scan is the key of every source that has a column. */
 static enum err make_key(struct view *v, struct db_stmt *st, const struct view_candidate *c,
                          struct view_key *k)
 {
     switch (v->source) {
     case VIEW_BY_INTERNALDATE:
-        k->key = number_key(c->internaldate);
-        return ERR_OK;
     case VIEW_BY_SIZE:
-        k->key = number_key(c->size);
+        k->key = number_key(db_col_i64(st, 3));
         return ERR_OK;
     case VIEW_BY_DATE:
-        k->key = db_col_is_null(st, 5) ? 0 : number_key(db_col_i64(st, 5));
+        k->key = db_col_is_null(st, 3) ? 0 : number_key(db_col_i64(st, 3));
         return ERR_OK;
     case VIEW_BY_SENDER:
     case VIEW_BY_SUBJECT:
-        text_key(&v->build, k, db_col_str(st, 5));
+        text_key(&v->build, k, db_col_str(st, 3));
         return ERR_OK;
     case VIEW_BY_UID:
         k->key = c->row.uid;
@@ -165,25 +163,39 @@ static enum err make_key(struct view *v, struct db_stmt *st, const struct view_c
     return ERR_INTERNAL;
 }
 
-#define INDEX_QUERY(column)                                                    \
-    "SELECT uid, flags, keywords, internaldate, size, " column " FROM message" \
-    " WHERE account=?1 AND mailbox=?2 AND uid>?3 ORDER BY uid LIMIT ?4"
-#define HEAD_QUERY(column)                                                                     \
-    "SELECT m.uid, m.flags, m.keywords, m.internaldate, m.size, " column ", m.content, h.head" \
-    " FROM message m CROSS JOIN head h ON h.account=?1 AND h.mailbox=?2 AND h.uid=m.uid"       \
-    " WHERE m.account=?1 AND m.mailbox=?2 AND m.uid>?3 ORDER BY m.uid LIMIT ?4"
+#define FROM_MESSAGE \
+    " FROM message WHERE account=?1 AND mailbox=?2 AND uid>?3 ORDER BY uid LIMIT ?4"
+/* As few columns as will do: a column costs as much as finding the row. */
+#define QUERY(column) "SELECT uid, flags, keywords, " column FROM_MESSAGE
+#define LONG_QUERY(column) \
+    "SELECT uid, flags, keywords, " column ", internaldate, size, content" FROM_MESSAGE
+#define BOTH(column)                      \
+    {                                     \
+        QUERY(column), LONG_QUERY(column) \
+    }
 
-static struct db_stmt *scan(struct view *v, uint32_t limit)
+static const char *const queries[][2] = {
+    [VIEW_BY_INTERNALDATE] = BOTH("internaldate"),
+    [VIEW_BY_SIZE] = BOTH("size"),
+    [VIEW_BY_DATE] = BOTH("date"),
+    [VIEW_BY_SENDER] = BOTH("sender"),
+    [VIEW_BY_SUBJECT] = BOTH("subject"),
+    [VIEW_BY_UID] = BOTH("0"),
+    [VIEW_BY_FLAGS] = BOTH("0"),
+    [VIEW_BY_PRIORITY] = BOTH("0"),
+    [VIEW_BY_TYPE] = BOTH("0"),
+    [VIEW_BY_FIELD] = BOTH("0"),
+};
+
+/* Rows of the index, and beside them, in step, their heads: one walk over each table, no look-up per row. */
+struct scan {
+    struct db_stmt *rows, *heads; /* heads: NULL when not needed */
+    uint32_t head_uid;            /* heads stands at this one */
+};
+
+static struct db_stmt *open_scan(struct view *v, const char *sql, uint32_t limit)
 {
-    static const char *const plain[] = {INDEX_QUERY("0"), INDEX_QUERY("date"),
-                                        INDEX_QUERY("sender"), INDEX_QUERY("subject")};
-    static const char *const heads[] = {HEAD_QUERY("0"), HEAD_QUERY("m.date"),
-                                        HEAD_QUERY("m.sender"), HEAD_QUERY("m.subject")};
-    size_t i = v->source == VIEW_BY_DATE      ? 1
-               : v->source == VIEW_BY_SENDER  ? 2
-               : v->source == VIEW_BY_SUBJECT ? 3
-                                              : 0;
-    struct db_stmt *st = db_stmt(v->store->db, needs_head(v) ? heads[i] : plain[i]);
+    struct db_stmt *st = db_stmt(v->store->db, sql);
 
     db_bind_i64(st, 1, v->account);
     db_bind_i64(st, 2, v->mailbox);
@@ -192,31 +204,57 @@ static struct db_stmt *scan(struct view *v, uint32_t limit)
     return st;
 }
 
-static struct view_candidate candidate(const struct view *v, struct db_stmt *st)
+static void scan_open(struct view *v, uint32_t limit, struct scan *sc)
 {
-    struct view_candidate c = {
+    *sc = (struct scan){.rows = open_scan(v, queries[v->source][needs_head(v)], limit)};
+    if (needs_head(v))
+        sc->heads = open_scan(v,
+                              "SELECT uid, head FROM head WHERE account=?1 AND mailbox=?2"
+                              " AND uid>?3 ORDER BY uid LIMIT ?4",
+                              limit);
+}
+
+static void scan_close(struct scan *sc)
+{
+    db_done(sc->rows);
+    if (sc->heads != NULL)
+        db_done(sc->heads);
+}
+
+static enum err candidate(struct scan *sc, struct view_candidate *c)
+{
+    struct db_stmt *st = sc->rows;
+    enum err e = ERR_MORE;
+
+    *c = (struct view_candidate){
         .row = {.uid = (uint32_t)db_col_i64(st, 0),
                 .flags = (uint32_t)db_col_i64(st, 1),
                 .keywords = (uint64_t)db_col_i64(st, 2)},
-        .internaldate = db_col_i64(st, 3),
-        .size = db_col_i64(st, 4),
     };
-
-    if (needs_head(v)) {
-        c.content = db_col_i64(st, 6);
-        c.head = db_col_str(st, 7);
-    }
-    return c;
+    if (sc->heads == NULL)
+        return ERR_OK;
+    c->internaldate = db_col_i64(st, 4);
+    c->size = db_col_i64(st, 5);
+    c->content = db_col_i64(st, 6);
+    while (sc->head_uid < c->row.uid && (e = db_step(sc->heads)) == ERR_MORE)
+        sc->head_uid = (uint32_t)db_col_i64(sc->heads, 0);
+    if (e == ERR_OK) /* heads are used up: a message without one, which never happens */
+        return ERR_DB;
+    if (e == ERR_MORE && sc->head_uid == c->row.uid)
+        c->head = db_col_str(sc->heads, 1);
+    return e == ERR_MORE ? ERR_OK : e;
 }
 
-static enum err take(struct view *v, struct db_stmt *st, uint32_t *cost)
+static enum err take(struct view *v, struct scan *sc, uint32_t *cost)
 {
     struct view_build_state *b = &v->build;
-    struct view_candidate c = candidate(v, st);
+    struct view_candidate c;
     struct view_key k = {.text_size = VIEW_NO_TEXT};
     bool pass = false;
-    enum err e;
+    enum err e = candidate(sc, &c);
 
+    if (e != ERR_OK)
+        return e;
     b->last_uid = c.row.uid;
     if (!v->spec.see_hidden && (c.row.flags & FLAG_HIDDEN) != 0)
         return ERR_OK;
@@ -224,7 +262,7 @@ static enum err take(struct view *v, struct db_stmt *st, uint32_t *cost)
     if (e != ERR_OK || !pass)
         return e;
     k.row = (uint32_t)(b->rows.n / sizeof c.row);
-    e = make_key(v, st, &c, &k);
+    e = make_key(v, sc->rows, &c, &k);
     buf_add(&b->rows, &c.row, sizeof c.row);
     buf_add(&b->keys, &k, sizeof k);
     if (e == ERR_OK && (b->rows.failed || b->keys.failed || b->text.failed))
@@ -259,7 +297,7 @@ static enum err finish(struct view *v, struct view_row **out, uint32_t *n)
 enum err view_eval_step(struct view *v, uint32_t budget, struct view_row **rows, uint32_t *n)
 {
     struct view_build_state *b = &v->build;
-    struct db_stmt *st;
+    struct scan sc;
     uint32_t validity = 0, seen = 0, cost = 0;
     uint64_t seq;
     enum err e = read_mailbox(v, &validity, &seq), end = ERR_MORE;
@@ -267,12 +305,12 @@ enum err view_eval_step(struct view *v, uint32_t budget, struct view_row **rows,
     BUG_IF(!b->running || budget == 0);
     if (e != ERR_OK || validity != b->validity)
         return e != ERR_OK ? e : ERR_MAILBOX_REMOVED;
-    st = scan(v, budget);
-    while (e == ERR_OK && seen + cost < budget && (end = db_step(st)) == ERR_MORE) {
+    scan_open(v, budget, &sc);
+    while (e == ERR_OK && seen + cost < budget && (end = db_step(sc.rows)) == ERR_MORE) {
         seen++;
-        e = take(v, st, &cost);
+        e = take(v, &sc, &cost);
     }
-    db_done(st);
+    scan_close(&sc);
     if (e != ERR_OK)
         return e;
     if (end == ERR_OK && seen < budget)

@@ -51,9 +51,8 @@ struct view_filter {
 /* A row as the index gives it. */
 struct view_candidate {
     struct view_row row;
-    int64_t internaldate, size;
-    int64_t content; /* VIEW_FILTER_BODY and _TEXT */
-    struct str head; /* where the statement reads it */
+    int64_t internaldate, size, content; /* only with a head */
+    struct str head;                     /* where the statement reads it */
 };
 
 /* Sort key of a row: numbers and text prefixes as 64 bits that compare unsigned; text behind the prefix in a pool. */

@@ -142,11 +142,12 @@ static enum err remove_step(struct req *r, struct work *w)
     struct session *s = r->s;
     uint32_t most = w->mode == REMOVE_TRASH ? TRASH_STEP : MARK_STEP;
     uint32_t n = w->count - w->at < most ? w->count - w->at : most;
-    const uint32_t *uids = w->uids + w->at;
+    const uint32_t *uids;
     enum err e;
 
     if (n == 0)
         return ERR_OK;
+    uids = w->uids + w->at;
     if (w->mode == REMOVE_TRASH)
         e = message_trash(s->store, s->account, w->mailbox, STR(""), uids, n);
     else

@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The ximssd authors
+"""A real server on free loopback ports in its own folder, and a client that frames and parses with nothing of ours.
+
+    with Server(tmp_path, accounts={"dora": "correct-horse"}) as server:
+        client = server.client()
+        client.send('<noop id="a"/>')
+        assert client.raw() == b'<response id="a"/>'
+
+Programs come from $XIMSSD_BUILD (default `build`); `clock=True` takes those of build/test, whose clock moves with
+Server.advance(). Processes are ended by the pid that was started here.
+"""
+import json
+import mmap
+import os
+import shutil
+import signal
+import smtplib
+import socket
+import ssl
+import struct
+import subprocess
+import time
+import xml.etree.ElementTree as ET
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(ROOT, os.environ.get("XIMSSD_BUILD", "build"))
+PATIENCE = 20  # seconds; a test that waits longer has found something
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(what, seconds=PATIENCE, pause=0.02):
+    """The first true value of what(); an error after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        got = what()
+        if got:
+            return got
+        if time.monotonic() > end:
+            raise AssertionError("waited %g s in vain" % seconds)
+        time.sleep(pause)
+
+
+class Closed(Exception):
+    """The server closed the connection."""
+
+
+class Client:
+    """XIMSS over TCP: messages end with a zero byte; Python's own XML parser reads every one of them."""
+
+    def __init__(self, address, tls=None, timeout=PATIENCE):
+        if isinstance(address, tuple):
+            self.sock = socket.create_connection(address, timeout=timeout)
+        else:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(timeout)
+            self.sock.connect(address)
+        self.buffer = b""
+        if tls is not None:
+            self.start_tls(tls)
+
+    def start_tls(self, context):
+        self.sock = context.wrap_socket(self.sock, server_hostname="harbor.example")
+
+    def send(self, text):
+        """One message; text without its zero byte."""
+        self.send_bytes((text if isinstance(text, bytes) else text.encode()) + b"\0")
+
+    def send_bytes(self, data):
+        self.sock.sendall(data)
+
+    def raw(self):
+        """The bytes of the next message without the zero byte. It must be well-formed XML."""
+        while b"\0" not in self.buffer:
+            got = self.sock.recv(65536)
+            if not got:
+                assert self.buffer == b"", self.buffer
+                raise Closed()
+            self.buffer += got
+        message, self.buffer = self.buffer.split(b"\0", 1)
+        ET.fromstring(message)
+        return message
+
+    def recv(self):
+        """The next message as an element."""
+        return ET.fromstring(self.raw())
+
+    def until_response(self, ident):
+        """All messages up to the response with that id: (messages before it, response)."""
+        messages = []
+        while True:
+            e = self.recv()
+            if e.tag == "response" and e.get("id") == ident:
+                return messages, e
+            messages.append(e)
+
+    def call(self, text):
+        """Sends a request and returns (messages, response); the response must be a success."""
+        self.send(text)
+        messages, response = self.until_response(ET.fromstring(text).get("id"))
+        assert response.get("errorNum") is None, ET.tostring(response)
+        return messages, response
+
+    def fail(self, text):
+        """Sends a request that must fail; (number, text) of the error."""
+        self.send(text)
+        _, response = self.until_response(ET.fromstring(text).get("id"))
+        assert response.get("errorNum") and response.get("errorText"), ET.tostring(response)
+        return int(response.get("errorNum")), response.get("errorText")
+
+    def login(self, name="dora@harbor.example", password="correct-horse", ident="L"):
+        request = ET.Element("login", {"id": ident, "authData": name, "password": password})
+        messages, _ = self.call(ET.tostring(request, encoding="unicode"))
+        assert [m.tag for m in messages] == ["session"]
+        return messages[0]
+
+    def closed(self):
+        """True when the server closes now, without another byte."""
+        if self.buffer:
+            return False
+        try:
+            return self.sock.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def rest(self):
+        """Everything up to the end of the connection, as bytes."""
+        data = self.buffer
+        self.buffer = b""
+        while True:
+            got = self.sock.recv(65536)
+            if not got:
+                return data
+            data += got
+
+    def close(self):
+        self.sock.close()
+
+
+class Lmtp(smtplib.LMTP):
+    """smtplib's LMTP over the server's Unix socket; `deliver` gives the answers after the dot."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.ehlo_or_helo_if_needed()
+
+    def deliver(self, sender, recipients, message, options=()):
+        code, text = self.mail(sender, options)
+        assert code == 250, text
+        taken = [r for r in recipients if self.rcpt(r)[0] == 250]
+        assert taken
+        code, _ = self.docmd("DATA")
+        assert code == 354
+        self.send(dot_stuff(message) + b".\r\n")
+        return [self.getreply() for _ in taken]
+
+
+def dot_stuff(message):
+    """As RFC 5321 4.5.2 wants it, with CR LF at the end."""
+    lines = message.replace(b"\r\n", b"\n").split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    return b"".join((b"." + line if line.startswith(b".") else line) + b"\r\n" for line in lines)
+
+
+class Server:
+    """ximssd in the foreground; state in `folder`."""
+
+    def __init__(self, folder, conf="", accounts=None, server="", clock=False, tls=False, start=True, env=None,
+                 xargs=()):
+        self.folder = str(folder)
+        self.bin = os.path.join(BUILD, "test") if clock else BUILD
+        self.port = free_port()
+        self.tls_port = free_port() if tls else None
+        # Socket paths are short; the folder that pytest gives may not be.
+        self.run_dir = os.path.join("/tmp", "ximssd-%d-%d" % (os.getpid(), self.port))
+        self.state_dir = os.path.join(self.folder, "state")
+        self.conf_path = os.path.join(self.folder, "ximssd.conf")
+        self.log_path = os.path.join(self.folder, "log")
+        self.accounts = accounts if accounts is not None else {"dora": "correct-horse"}
+        self.process = None
+        self.env = dict(os.environ, TZ="UTC", **(env or {}))
+        self.xargs = list(xargs)
+        self.clock = None
+        if clock:
+            self._make_clock()
+        self._write_conf(conf, server)
+        if start:
+            for name, password in self.accounts.items():
+                self.add_account(name, password)
+            self.start()
+
+    def _make_clock(self):
+        path = os.path.join(self.folder, "clock")
+        with open(path, "wb") as f:
+            f.write(bytes(8))
+        self.clock = open(path, "r+b")  # noqa: SIM115
+        self.clock_map = mmap.mmap(self.clock.fileno(), 8)
+        self.env["XIMSSD_TEST_CLOCK"] = path
+
+    def _write_conf(self, conf, server):
+        text = "[server]\ndomain = harbor.example\nstate_dir = %s\nrun_dir = %s\n%s\n" % (
+            self.state_dir, self.run_dir, server)
+        text += "[listener ximss]\nprotocol = ximss\naddress = 127.0.0.1:%d\n" % self.port
+        if self.tls_port:
+            text += "[listener ximss-tls]\nprotocol = ximss\ntls = yes\naddress = 127.0.0.1:%d\n" % self.tls_port
+        with open(self.conf_path, "w") as f:
+            f.write(text + conf)
+
+    def advance(self, seconds):
+        """Moves the server's clock (clock=True)."""
+        (now,) = struct.unpack("q", self.clock_map[:8])
+        self.clock_map[:8] = struct.pack("q", now + int(seconds * 1e9))
+
+    def ctl(self, *args, stdin="", check=True):
+        done = subprocess.run([os.path.join(self.bin, "ximssctl"), "-c", self.conf_path, *args], input=stdin,
+                              capture_output=True, text=True, timeout=PATIENCE, env=self.env, check=False)
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def add_account(self, name, password, *args):
+        return self.ctl("account", "add", name, "--password-stdin", *args, stdin=password + "\n")
+
+    def start(self):
+        log = open(self.log_path, "ab")  # noqa: SIM115
+        self.process = subprocess.Popen([*self.xargs, os.path.join(self.bin, "ximssd"), "-f", "-c", self.conf_path],
+                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
+        log.close()
+        try:
+            wait_for(self._serves, 60)
+        except AssertionError:
+            self.stop()
+            raise AssertionError("the server does not serve:\n" + self.log()) from None
+
+    def _serves(self):
+        assert self.process.poll() is None, "the server ended:\n" + self.log()
+        return " serving: " in self.log()
+
+    def log(self):
+        with open(self.log_path, errors="replace") as f:
+            return f.read()
+
+    def stop(self):
+        """SIGTERM; the exit code."""
+        if self.process is None:
+            return None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError("the server does not stop:\n" + self.log()) from None
+        finally:
+            shutil.rmtree(self.run_dir, ignore_errors=True)
+        self.process = None
+        return code
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        code = self.stop()
+        if exc[0] is None:
+            assert code in (0, None), "exit code %s:\n%s" % (code, self.log())
+            assert "broken invariant" not in self.log(), self.log()
+            assert "Sanitizer" not in self.log(), self.log()
+        if self.clock:
+            self.clock_map.close()
+            self.clock.close()
+
+    def client(self, tls=False, **more):
+        if tls:
+            return Client(("127.0.0.1", self.tls_port), tls=self.tls_context(), **more)
+        return Client(("127.0.0.1", self.port), **more)
+
+    @staticmethod
+    def tls_context(version=None):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        if version is not None:
+            context.minimum_version = context.maximum_version = version
+        return context
+
+    def session(self, name="dora@harbor.example", password=None, tls=False):
+        """A client that is logged in."""
+        c = self.client(tls=tls)
+        c.login(name, password or self.accounts[name.split("@")[0]])
+        return c
+
+    def lmtp(self):
+        return Lmtp(os.path.join(self.run_dir, "lmtp"))
+
+    def deliver(self, message, recipients=("dora@harbor.example",), sender="ann@example.org"):
+        """Delivers one message; every recipient must get it."""
+        lmtp = self.lmtp()
+        answers = lmtp.deliver(sender, list(recipients), message if isinstance(message, bytes) else message.encode())
+        lmtp.quit()
+        assert all(code == 250 for code, _ in answers), answers
+        return answers
+
+    def top(self, *args):
+        """What ximss-top --once --json says."""
+        done = subprocess.run([os.path.join(self.bin, "ximss-top"), "-c", self.conf_path, "--once", "--json", *args],
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=True)
+        return json.loads(done.stdout)
+
+    def row(self, **want):
+        """The one row of ximss-top that has these values, or None."""
+        rows = [r for r in self.top()["sessions"] if all(r.get(k) == v for k, v in want.items())]
+        assert len(rows) <= 1, rows
+        return rows[0] if rows else None
+
+    def children(self):
+        """{"worker 1": pid, "auth": pid, ...}, from the titles that ps shows."""
+        out = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)], capture_output=True,
+                             text=True, check=False).stdout
+        found = {}
+        for line in out.splitlines():
+            pid, title = line.split(None, 1)
+            if title.startswith("ximssd: "):
+                found[title[len("ximssd: "):].strip()] = int(pid)
+        return found
+
+    def kill(self, name, signo=signal.SIGKILL):
+        """Sends a signal to one of the server's own processes; returns its pid."""
+        pid = self.children()[name]
+        os.kill(pid, signo)
+        return pid

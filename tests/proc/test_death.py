@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The ximssd authors
+"""A dead process is replaced, its rows go, and nobody else notices (design 2.5; issue slice 4)."""
+import os
+import time
+
+from ximss import Closed, wait_for
+
+
+def spread_sessions(server, count=12):
+    """Logged-in clients; the kernel spreads them over the workers."""
+    return [server.session() for _ in range(count)]
+
+
+def alive(client):
+    try:
+        client.send('<noop id="n"/>')
+        return client.raw() == b'<response id="n"/>'
+    except (Closed, ConnectionError):
+        return False
+
+
+def test_worker_killed(server):
+    clients = spread_sessions(server)
+    before = server.children()
+    server.kill("worker 1")
+    wait_for(lambda: server.children().get("worker 1") not in (None, before["worker 1"]), 5)
+    living = [c for c in clients if alive(c)]
+    assert 0 < len(living) < len(clients)
+    rows = wait_for(lambda: len(server.top()["sessions"]) == len(living) and server.top()["sessions"], 1)
+    assert {r["status"] for r in rows} == {"reading request"}
+    # all others are the processes that they were
+    now = server.children()
+    assert {k: v for k, v in before.items() if k != "worker 1"} == {k: v for k, v in now.items() if k != "worker 1"}
+    # and the new one serves
+    for _ in range(8):
+        assert alive(server.session())
+
+
+def test_gate_gets_back_what_a_dead_worker_held(tmp_path):
+    from ximss import Server
+    with Server(tmp_path, server="channels = 10\nworkers = 2\n") as server:
+        clients = [server.session() for _ in range(10)]
+        assert server.client().closed()
+        server.kill("worker 1")
+        wait_for(lambda: len([c for c in clients if alive(c)]) < 10)
+        living = [c for c in clients if alive(c)]
+
+        def again():
+            c = server.client()
+            try:
+                c.login()
+                return c
+            except (Closed, ConnectionError):
+                return None
+        more = [wait_for(again, 5) for _ in range(10 - len(living))]
+        assert all(alive(c) for c in living + more)
+        assert server.client().closed()
+
+
+def test_auth_killed(server):
+    session = server.session()
+    old = server.kill("auth")
+    assert alive(session)
+    wait_for(lambda: server.children().get("auth") not in (None, old), 5)
+    assert alive(server.session())
+
+
+def test_keeper_killed(server):
+    """Its sessions get <bye/> and end within two seconds; the account can log in again within a second of its return."""
+    server.deliver("Subject: kept\r\n\r\nhello\r\n")
+    dora, otto = server.session(), server.session("otto@harbor.example")
+    rows = {r["account"]: r for r in server.top()["sessions"]}
+    assert set(rows) == {"dora@harbor.example", "otto@harbor.example"}
+    server.kill("keeper 1")
+    begin = time.monotonic()
+    got = []
+    for client in (dora, otto):
+        client.sock.settimeout(3)
+        try:
+            got.append(client.raw())
+        except TimeoutError:
+            got.append(None)
+    assert sorted(got, key=str) == [None, b"<bye/>"] or sorted(got, key=str) == [b"<bye/>", None]
+    assert time.monotonic() - begin < 8
+    survivor = (dora, otto)[got.index(None)]
+    assert alive(survivor)
+    again = server.session()
+    reports, _ = again.call('<folderOpen id="o" folder="INBOX"/>')
+    assert reports[0].get("messages") == "1"
+
+
+def test_a_stopped_server_is_shown_as_such(server):
+    server.session()
+    assert server.top()["server"]["running"] is True
+    run_dir = server.run_dir
+    keep = os.path.join(server.folder, "run")
+    # stop() removes run_dir; look while it is still there
+    server.process.terminate()
+    server.process.wait()
+    os.rename(run_dir, keep)
+    os.symlink(keep, run_dir)
+    top = server.top()
+    assert top["server"]["running"] is False and top["sessions"] == []
+    os.unlink(run_dir)
+    server.process = None
