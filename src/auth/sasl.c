@@ -108,7 +108,8 @@ static void forget(struct sasl *s)
     if (!s->rehash)
         sasl_unsecret(&s->password);
     sasl_unsecret(&s->said);
-    explicit_bzero(s->session, sizeof s->session);
+    if (s->err != ERR_OK)
+        explicit_bzero(s->session, sizeof s->session);
     verifier_wipe(&s->account.verifiers);
     if (s->scram != NULL)
         scram_free(s->scram);

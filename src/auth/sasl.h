@@ -94,7 +94,7 @@ struct sasl {
     struct buf challenge;        /* base64, may be empty */
     struct buf password;         /* secret */
     struct str hash;             /* into account or env */
-    char session[URLID_LEN + 1]; /* secret */
+    char session[URLID_LEN + 1]; /* secret; after ERR_OK it stays, for killOld */
     uint32_t session_bank;
     struct account account; /* id 0: unknown name; then .name alone is set */
     bool must_change;       /* ERR_OK, and <session changePassword="1"> */

@@ -4,6 +4,7 @@
 
 #include "codec/digest.h"
 #include "codec/mime_charset.h"
+#include "codec/mime_entity.h"
 #include "codec/mime_scan.h"
 #include "codec/mime_text.h"
 #include "codec/mime_value.h"
@@ -32,17 +33,7 @@ struct walk {
     struct str raw;    /* the stored message */
     uint32_t promised; /* parts added, and siblings that will be */
     bool plain_seen;   /* in the multipart/alternative that we are in */
-    struct buf scratch, value;
-};
-
-/* What the Content-* fields of an entity say; the buffers are used by all parts in turn. */
-struct entity {
-    struct buf type_word, type_params, charset, boundary;
-    struct buf disposition, disposition_params;
-    struct buf id, description, location, klass;
-    enum digest_encoding encoding;
-    bool has_type;
-    size_t body_at;
+    struct entity_reader reader;
 };
 
 /* Where an entity stands. */
@@ -56,175 +47,11 @@ struct place {
     bool in_digest;    /* child of multipart/digest */
 };
 
-static void entity_init(struct entity *e)
-{
-    struct buf *all[] = {
-        &e->type_word,          &e->type_params, &e->charset,     &e->boundary, &e->disposition,
-        &e->disposition_params, &e->id,          &e->description, &e->location, &e->klass};
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        buf_init(all[i], (size_t)4 << 20);
-    e->encoding = DIGEST_7BIT;
-    e->has_type = false;
-    e->body_at = 0;
-}
-
-static void entity_free(struct entity *e)
-{
-    struct buf *all[] = {
-        &e->type_word,          &e->type_params, &e->charset,     &e->boundary, &e->disposition,
-        &e->disposition_params, &e->id,          &e->description, &e->location, &e->klass};
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        buf_free(all[i]);
-}
-
-/* One Content-* field; the first of a name counts. `value` is unfolded. */
-static void entity_field(struct walk *w, struct entity *e, struct str name, struct str value)
-{
-    if (str_ieq(name, STR("Content-Type"))) {
-        if (!e->has_type)
-            mime_params(value, w->limits->params, &e->type_word, &e->type_params, &e->charset,
-                        &e->boundary);
-        e->has_type = true;
-    } else if (str_ieq(name, STR("Content-Disposition"))) {
-        if (e->disposition.n == 0)
-            mime_params(value, w->limits->params, &e->disposition, &e->disposition_params, NULL,
-                        NULL);
-    } else if (str_ieq(name, STR("Content-Transfer-Encoding"))) {
-        if (e->encoding == DIGEST_7BIT)
-            e->encoding = mime_encoding(value);
-    } else if (str_ieq(name, STR("Content-ID"))) {
-        if (value.n >= 2 && value.p[0] == '<' && value.p[value.n - 1] == '>')
-            value = str_sub(value, 1, value.n - 2);
-        if (e->id.n == 0)
-            buf_str(&e->id, value);
-    } else if (str_ieq(name, STR("Content-Description"))) {
-        if (e->description.n == 0)
-            mime_decode(value, &e->description);
-    } else if (str_ieq(name, STR("Content-Location"))) {
-        if (e->location.n == 0)
-            mime_decode(value, &e->location);
-    } else if (str_ieq(name, STR("Content-Class"))) {
-        if (e->klass.n == 0)
-            buf_str(&e->klass, value);
-    }
-}
-
-/* message-ids are raw text (protocol 2, 1.7). */
-static bool is_raw_field(struct str name)
-{
-    return str_ieq(name, STR("Message-ID")) || str_ieq(name, STR("In-Reply-To")) ||
-           str_ieq(name, STR("References"));
-}
-
-static bool wants_address_text(struct str name)
-{
-    return str_ieq(name, STR("Disposition-Notification-To")) ||
-           str_ieq(name, STR("Return-Receipt-To")) || str_ieq(name, STR("Errors-To"));
-}
-
-/* One header field into a list; returns the elements that it makes. */
-static uint32_t list_field(struct walk *w, struct digest_fields_maker *m, struct str name,
-                           struct str value, uint32_t room)
-{
-    struct buf *out = &w->scratch;
-    int64_t when;
-    int32_t shift;
-    buf_clear(out);
-    if (digest_address_name(name).p != NULL) {
-        uint32_t n = mime_addresses(value, room, out);
-        size_t list_n = out->n;
-        if (wants_address_text(name))
-            mime_decode(value, out);
-        struct str all = buf_slice(out);
-        digest_fields_addresses(m, name, str_sub(all, 0, list_n), str_sub(all, list_n, all.n));
-        return n != 0 ? n : 1;
-    }
-    if (str_ieq(name, STR("Return-Path"))) {
-        if (value.n >= 2 && value.p[0] == '<' && value.p[value.n - 1] == '>')
-            value = str_trim(str_sub(value, 1, value.n - 2));
-        digest_fields_text(m, name, DIGEST_RETURN_PATH, value);
-    } else if ((str_ieq(name, STR("Date")) || str_ieq(name, STR("Resent-Date"))) &&
-               mime_date(value, &when, &shift)) {
-        digest_fields_date(m, name, when, shift, STR(""));
-    } else if (is_raw_field(name)) {
-        digest_fields_text(m, name, DIGEST_TEXT, value);
-    } else {
-        mime_decode(value, out);
-        digest_fields_text(m, name, DIGEST_TEXT, buf_slice(out));
-    }
-    return 1;
-}
-
-/* Reads a header; m and e may be NULL. Returns where the body begins. */
-static size_t read_header(struct walk *w, struct str in, struct digest_fields_maker *m,
-                          struct entity *e)
-{
-    struct header_scan scan;
-    struct str name, folded;
-    uint32_t used = 0, most = w->limits->elements;
-    header_scan_init(&scan, in, w->limits->header_bytes);
-    while (header_next(&scan, &name, &folded)) {
-        bool content = e != NULL && str_istarts(name, STR("Content-"));
-        bool listed = m != NULL && used < most;
-        if (!content && !listed)
-            continue;
-        buf_clear(&w->value);
-        mime_unfold(folded, &w->value);
-        if (content)
-            entity_field(w, e, name, buf_slice(&w->value));
-        if (listed)
-            used += list_field(w, m, name, buf_slice(&w->value), most - used);
-    }
-    return scan.at;
-}
-
 /* ---- parts ---- */
-
-static bool is_token(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        if (c <= ' ' || c >= 0x7f || strchr("()<>@,;:\\\"/[]?=", c) != NULL)
-            return false;
-    }
-    return s.n != 0 && s.n <= 127;
-}
-
-/* RFC 2045, 5.2: what cannot be read is text/plain. */
-static void set_type(const struct entity *e, bool in_digest, struct digest_part *p)
-{
-    struct str word = buf_slice(&e->type_word);
-    size_t slash = str_find(word, '/');
-    p->type = str_sub(word, 0, slash);
-    p->subtype = str_sub(word, slash + 1, word.n);
-    if (is_token(p->type) && is_token(p->subtype))
-        return;
-    bool message = in_digest && !e->has_type;
-    p->type = message ? STR("message") : STR("text");
-    p->subtype = message ? STR("rfc822") : STR("plain");
-}
 
 static bool is_type(const struct digest_part *p, const char *type, const char *subtype)
 {
     return str_eq(p->type, str_of(type)) && str_eq(p->subtype, str_of(subtype));
-}
-
-static void fill(const struct entity *e, struct digest_part *p)
-{
-    p->charset = buf_slice(&e->charset);
-    p->type_params = buf_slice(&e->type_params);
-    p->disposition = buf_slice(&e->disposition);
-    p->disposition_params = buf_slice(&e->disposition_params);
-    p->content_id = buf_slice(&e->id);
-    p->description = buf_slice(&e->description);
-    p->location = buf_slice(&e->location);
-    p->klass = buf_slice(&e->klass);
-    p->encoding = e->encoding;
-}
-
-static uint32_t add_part(struct walk *w, const struct digest_part *p)
-{
-    return digest_part_add(&w->body, p);
 }
 
 /* A text part: decoded, converted, cleaned. */
@@ -261,7 +88,7 @@ static void add_text(struct walk *w, const struct entity *e, struct str body, st
             mime_html_text(p->text, &plain);
         p->plain = buf_slice(&plain);
     }
-    add_part(w, p);
+    digest_part_add(&w->body, p);
     buf_free(&decoded);
     buf_free(&utf8);
     buf_free(&clean);
@@ -280,7 +107,7 @@ static void add_lists(struct walk *w, const struct entity *e, struct str body, u
     p->parse_error = str_of(mime_transfer_decode(e->encoding, body, &decoded));
     struct str rest = buf_slice(&decoded);
     for (uint32_t n = 0; n < blocks && (rest.n != 0 || (blocks == 1 && n == 0)); n++) {
-        size_t at = read_header(w, rest, &m, NULL);
+        size_t at = entity_read(&w->reader, rest, &m, NULL);
         if (m.count != 0 || blocks == 1)
             digest_fields_finish(&m, &lists);
         /* A line that is no field would hold us here for ever. */
@@ -289,7 +116,7 @@ static void add_lists(struct walk *w, const struct entity *e, struct str body, u
         rest = str_sub(rest, at, rest.n);
     }
     p->lists = buf_slice(&lists);
-    add_part(w, p);
+    digest_part_add(&w->body, p);
     digest_fields_free(&m);
     buf_free(&decoded);
     buf_free(&lists);
@@ -311,13 +138,13 @@ static void add_message(struct walk *w, const struct entity *e, struct str body,
         p->parse_error = str_of(mime_transfer_decode(e->encoding, body, &decoded));
         inner = buf_slice(&decoded);
     }
-    read_header(w, inner, &m, NULL);
+    entity_read(&w->reader, inner, &m, NULL);
     digest_fields_finish(&m, &lists);
     digest_fields_free(&m);
     p->kind = DIGEST_MESSAGE;
     p->lists = buf_slice(&lists);
     w->promised++;
-    uint32_t index = add_part(w, p);
+    uint32_t index = digest_part_add(&w->body, p);
     buf_free(&lists);
     bool seen = w->plain_seen;
     w->plain_seen = false;
@@ -335,44 +162,44 @@ static void add_message(struct walk *w, const struct entity *e, struct str body,
     buf_free(&decoded);
 }
 
-static uint32_t count_children(struct str body, struct str boundary, uint32_t most)
+/* The parts of a multipart as an array of slices; stops when there are more than `most`. */
+static uint32_t find_children(struct str body, struct str boundary, uint32_t most, struct buf *out)
 {
     struct part_scan scan;
     struct str part;
     uint32_t n = 0;
     part_scan_init(&scan, body, boundary);
-    while (n <= most && part_next(&scan, &part))
+    while (n <= most && part_next(&scan, &part)) {
+        buf_add(out, &part, sizeof part);
         n++;
+    }
     return n;
 }
 
-static void add_multipart(struct walk *w, struct str boundary, struct str body,
-                          const struct place *at, struct digest_part *p, struct str prefix)
+static void add_multipart(struct walk *w, const struct buf *children, const struct place *at,
+                          struct digest_part *p, struct str prefix)
 {
-    struct part_scan scan;
-    struct str part;
     bool alternative = str_eq(p->subtype, STR("alternative"));
-    bool seen = w->plain_seen;
     bool digest = str_eq(p->subtype, STR("digest"));
+    bool seen = w->plain_seen, any = false;
     p->kind = DIGEST_MULTIPART;
-    uint32_t index = add_part(w, p);
+    uint32_t index = digest_part_add(&w->body, p);
     if (alternative)
         w->plain_seen = false;
-    part_scan_init(&scan, body, boundary);
-    bool any = false;
-    for (uint32_t k = 1; part_next(&scan, &part); k++) {
+    for (uint32_t k = 0; k < children->n / sizeof(struct str); k++) {
+        struct place child = {.stored = at->stored,
+                              .outer_at = at->outer_at,
+                              .outer_n = at->outer_n,
+                              .parent = index,
+                              .depth = p->depth + 1,
+                              .number = k + 1,
+                              .prefix = prefix,
+                              .in_digest = digest};
+        memcpy(&child.in, children->p + k * sizeof child.in, sizeof child.in);
         /* Outside of an alternative plain text does not stand for the HTML beside it. */
         if (!alternative)
             w->plain_seen = seen;
-        walk_entity(w, &(struct place){.in = part,
-                                       .stored = at->stored,
-                                       .outer_at = at->outer_at,
-                                       .outer_n = at->outer_n,
-                                       .parent = index,
-                                       .depth = p->depth + 1,
-                                       .number = k,
-                                       .prefix = prefix,
-                                       .in_digest = digest});
+        walk_entity(w, &child);
         any |= w->plain_seen;
     }
     digest_part_close(&w->body, index);
@@ -381,38 +208,47 @@ static void add_multipart(struct walk *w, struct str boundary, struct str body,
     w->plain_seen = seen || any;
 }
 
-/* Multiparts and messages: opened when the limits allow it, else one opaque part. */
+/* Too deep or too many (protocol 2, 6.5): the subtree is one part. */
+static void add_too_complex(struct walk *w, struct digest_part *p)
+{
+    p->parse_error = STR("too complex");
+    digest_part_add(&w->body, p);
+}
+
+static void open_multipart(struct walk *w, const struct entity *e, struct str body,
+                           const struct place *at, struct digest_part *p)
+{
+    struct str boundary = str_trim(buf_slice(&e->boundary));
+    struct buf children;
+    uint32_t n = 0, room = w->limits->parts - w->promised;
+    buf_init(&children, (size_t)(room + 1) * sizeof(struct str));
+    if (boundary.n != 0)
+        n = find_children(body, boundary, room, &children);
+    if (n == 0) {
+        p->parse_error = boundary.n != 0 ? STR("no parts") : STR("no boundary");
+        add_text(w, e, body, p);
+    } else if (n > room || children.failed) {
+        add_too_complex(w, p);
+    } else {
+        struct str prefix = at->root ? at->prefix : p->part_id;
+        if (at->root)
+            p->part_id = STR("");
+        w->promised += n;
+        add_multipart(w, &children, at, p, prefix);
+    }
+    buf_free(&children);
+}
+
+/* Multiparts and messages. */
 static void add_container(struct walk *w, const struct entity *e, struct str body,
                           const struct place *at, struct digest_part *p)
 {
-    bool message = str_eq(p->type, STR("message"));
-    struct str boundary = str_trim(buf_slice(&e->boundary));
-    uint32_t room = w->limits->parts - w->promised, children = 1;
-    if (!message) {
-        children = boundary.n != 0 ? count_children(body, boundary, room) : 0;
-        if (children == 0) {
-            p->parse_error = boundary.n != 0 ? STR("no parts") : STR("no boundary");
-            add_text(w, e, body, p);
-            return;
-        }
-    }
-    if (p->depth + 1 >= w->limits->depth || children > room) {
-        p->parse_error = STR("too complex");
-        add_part(w, p);
-        return;
-    }
-    if (message) {
-        add_message(w, e, body, at, p);
-        return;
-    }
-    struct str prefix = at->prefix;
-    w->promised += children;
-    if (at->root)
-        p->part_id = STR("");
+    if (p->depth + 1 >= w->limits->depth || w->promised >= w->limits->parts)
+        add_too_complex(w, p);
+    else if (str_eq(p->type, STR("multipart")))
+        open_multipart(w, e, body, at, p);
     else
-        prefix = p->part_id;
-    p->estimated = 0;
-    add_multipart(w, boundary, body, at, p, prefix);
+        add_message(w, e, body, at, p);
 }
 
 static void add_any(struct walk *w, const struct entity *e, struct str body, const struct place *at,
@@ -431,7 +267,7 @@ static void add_any(struct walk *w, const struct entity *e, struct str body, con
     } else if (str_eq(p->type, STR("text")) || is_type(p, "application", "xml")) {
         add_text(w, e, body, p);
     } else {
-        add_part(w, p);
+        digest_part_add(&w->body, p);
     }
 }
 
@@ -441,10 +277,10 @@ static void walk_entity(struct walk *w, const struct place *at)
     struct digest_part p = {.parent = at->parent, .depth = at->depth};
     char id[256]; /* 20 levels of "-1000" at most */
     entity_init(&e);
-    e.body_at = read_header(w, at->in, NULL, &e);
+    e.body_at = entity_read(&w->reader, at->in, NULL, &e);
     struct str body = str_sub(at->in, e.body_at, at->in.n);
-    set_type(&e, at->in_digest, &p);
-    fill(&e, &p);
+    entity_type(&e, at->in_digest, &p);
+    entity_fill(&e, &p);
     int n = snprintf(id, sizeof id, "%.*s%s%02u", STR_FMT(at->prefix), at->prefix.n != 0 ? "-" : "",
                      at->number);
     p.part_id = (struct str){id, n > 0 && (size_t)n < sizeof id ? (size_t)n : 0};
@@ -468,8 +304,8 @@ static void digest_root(struct walk *w, struct str raw, struct buf *head)
     struct digest_part p = {.index = 0};
     entity_init(&e);
     digest_fields_init(&m);
-    read_header(w, raw, &m, &e);
-    set_type(&e, false, &p);
+    entity_read(&w->reader, raw, &m, &e);
+    entity_type(&e, false, &p);
     digest_head_finish(&m, p.type, p.subtype, raw.n, head);
     digest_fields_free(&m);
     entity_free(&e);
@@ -486,14 +322,12 @@ enum err mime_digest(struct str raw, const struct mime_limits *limits, struct bu
            limits->depth > DIGEST_DEPTH_MAX);
     struct walk w = {.limits = limits, .raw = raw, .promised = 1};
     digest_body_init(&w.body);
-    buf_init(&w.scratch, (size_t)16 << 20);
-    buf_init(&w.value, (size_t)4 << 20);
+    entity_reader_init(&w.reader, limits);
     digest_root(&w, raw, head);
     walk_entity(&w, &(struct place){.in = raw, .stored = true, .number = 1, .root = true});
     digest_body_finish(&w.body, body);
     digest_body_free(&w.body);
-    buf_free(&w.scratch);
-    buf_free(&w.value);
+    entity_reader_free(&w.reader);
     enum err err = buf_err(head);
     return err != ERR_OK ? err : buf_err(body);
 }

@@ -177,7 +177,8 @@ static void read_piece(struct reader *r, struct str piece)
     buf_clear(&r->address);
     size_t open, close;
     struct str spec = piece;
-    if (find_angle(piece, &open, &close)) {
+    bool angle = find_angle(piece, &open, &close);
+    if (angle) {
         phrase_of(str_sub(piece, 0, open), &r->name);
         name_finish(&r->name);
         spec = str_trim(str_sub(piece, open + 1, close - open - 1));
@@ -186,7 +187,8 @@ static void read_piece(struct reader *r, struct str piece)
             spec = str_sub(spec, route + 1, spec.n);
     }
     if (!spec_of(spec, &r->address)) {
-        emit_raw(r, piece);
+        if (angle || r->address.n != 0) /* else a comment alone */
+            emit_raw(r, piece);
         return;
     }
     if (r->name.n == 0) {

@@ -96,7 +96,8 @@ static bool find_delimiter(const struct part_scan *s, size_t from, size_t *at, s
 {
     while (from < s->in.n) {
         const char *p = s->in.p + from;
-        if (s->in.n - from >= 2 && p[0] == '-' && p[1] == '-') {
+        size_t left = s->in.n - from;
+        if (left >= 2 && p[0] == '-' && p[1] == '-') {
             struct str line = line_at(s->in, from);
             if (is_delimiter(line, s->boundary, closing)) {
                 *at = from;
@@ -104,10 +105,10 @@ static bool find_delimiter(const struct part_scan *s, size_t from, size_t *at, s
                 return true;
             }
         }
-        const char *next = memmem(p, s->in.n - from, "\n--", 3);
-        if (next == NULL)
+        const char *end = memchr(p, '\n', left);
+        if (end == NULL)
             return false;
-        from = (size_t)(next - s->in.p) + 1;
+        from = (size_t)(end - s->in.p) + 1;
     }
     return false;
 }

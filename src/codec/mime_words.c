@@ -110,7 +110,8 @@ void mime_decode(struct str s, struct buf *out)
     buf_init(&bytes, WORDS_MAX);
     buf_init(&utf8, WORDS_MAX);
     struct str charset = STR_NONE;
-    size_t last_end = s.n; /* behind it no word can end: unfinished ones must not each look for theirs */
+    size_t last_end =
+        s.n; /* behind it no word can end: unfinished ones must not each look for theirs */
     while (last_end > 1 && (s.p[last_end - 2] != '?' || s.p[last_end - 1] != '='))
         last_end--;
     for (size_t i = 0; i < s.n;) {

@@ -40,8 +40,9 @@ void tcp_write(struct tcp_conn *c, struct str bytes)
 void tcp_respond(struct tcp_conn *c, struct str id, enum err e)
 {
     struct buf *b = &c->door->scratch;
+    int64_t since = c->login != NULL ? c->login->since : 0;
     buf_clear(b);
-    xout_response(b, id, e);
+    xout_response_timed(b, id, e, since != 0 ? (uint64_t)((clock_mono() - since) / CLOCK_MS) : XOUT_NO_TIME);
     tcp_write(c, buf_slice(b));
     if (err_num(e) != 0)
         shm_count_add(c->door->shm, SHM_XIMSS_ERRORS, 1);

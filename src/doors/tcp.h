@@ -59,6 +59,7 @@ struct tcp_login {
     struct listen_addr peer;
     const struct conf_domain *domain; /* target domain (protocol 1, 2.1) */
     uint32_t attempt;                 /* number of the LOGIN that is out */
+    int64_t since;                    /* clock_mono() of a request that asked for its exeTime, or 0 */
     uint32_t failures;
     uint32_t errors;     /* protocol errors */
     enum op_id asked;    /* what is out: OP_LOGIN, OP_LIST_FEATURES; OP_NONE: nothing */

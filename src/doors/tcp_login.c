@@ -417,16 +417,28 @@ static void wipe_secrets(const struct xelem *e)
     }
 }
 
+/* exeTime (protocol 1, 1.4): what is answered at once took so many milliseconds. */
+static void note_time(struct tcp_conn *c, const struct xelem *e)
+{
+    struct str wanted = xelem_attr(e, "exeTime");
+    bool yes = false;
+    if (wanted.p != NULL && str_bool(wanted, &yes) == ERR_OK && yes)
+        c->login->since = clock_mono();
+}
+
 bool tcp_login_message(struct tcp_conn *c, struct str msg, bool legal, struct str behind)
 {
     struct tcp_door *d = c->door;
     struct xelem *e = NULL;
+    if (c->state == TCP_PRE)
+        c->login->since = 0;
     arena_reset(&d->arena);
     enum err err = legal ? xmsg_parse(d->parser, msg, &d->arena, &e) : ERR_ILLEGAL_XML;
     if (err != ERR_OK) {
         illegal(c, msg);
     } else if (!flash_policy(c, e)) {
         struct str id = xelem_attr(e, "id");
+        note_time(c, e);
         if (id.p == NULL)
             protocol_error(c, STR_NONE, ERR_ID_MISSING);
         else if (id.n > ID_MAX)

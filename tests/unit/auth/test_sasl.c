@@ -279,7 +279,9 @@ static void test_sessionid(void **state)
     assert_int_equal(s.session_bank, 46 * 62 + 2);
     assert_int_equal(sasl_checked(&s, &w->env, true, S), SASL_DONE);
     assert_int_equal(s.err, ERR_OK);
+    assert_string_equal(s.session, "100042-k2Vb7QmZ0xT4LrNcYpWd"); /* for killOld */
     sasl_end(&s);
+    assert_string_equal(s.session, "");
     in = base();
     in.user_name = STR("nobody");
     in.session_id = STR("100042-k2Vb7QmZ0xT4LrNcYpWd");

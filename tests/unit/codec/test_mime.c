@@ -265,7 +265,7 @@ static void headers(void **state)
         {"\r\nbody", "", 2},
         {"A: 1\nB:2\n\nbody", "A= 1;B=2;", 10},
         {"A: 1\r\nB:2\r\n\r\nbody", "A= 1;B=2;", 13},
-        {"A: 1\n folded\n\tmore\nB: 2", "A= 1\n folded\n\tmore;B= 2;", 24},
+        {"A: 1\n folded\n\tmore\nB: 2", "A= 1\n folded\n\tmore;B= 2;", 23},
         {"A : 1\n\n", "A= 1;", 7},
         {"A: 1\nno field here\nB: 2\n", "A= 1;", 5},
         {"From x@y Mon\nA: 1\n\n", "A= 1;", 19},

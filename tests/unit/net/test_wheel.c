@@ -121,6 +121,7 @@ static void check_against_model(void)
         assert_true(next > now && (uint64_t)next <= first * WHEEL_TICK);
 }
 
+/* 5,000 steps are some 80 years; base/clock's time ends after 292. */
 static void run_random(int steps)
 {
     start();
@@ -139,7 +140,7 @@ static void run_random(int steps)
 static void test_random(void **state)
 {
     (void)state;
-    run_random(20000);
+    run_random(5000);
     assert_true(fired > 1000);
 }
 
@@ -147,13 +148,14 @@ static void test_random_with_meddling_callbacks(void **state)
 {
     (void)state;
     meddle = true;
-    run_random(20000);
+    run_random(5000);
     meddle = false;
 }
 
 static void test_exact_tick(void **state)
 {
     (void)state;
+    meddle = false;
     static const int64_t ticks[] = {1,    2,    63,   64,     65,     127,   128,
                                     4095, 4096, 4097, 262143, 262144, 262145};
     for (size_t i = 0; i < ARRAY_LEN(ticks); i++) {

@@ -288,26 +288,44 @@ void make_inbox(struct world *w, int64_t account)
 }
 
 /* Stores a message as a delivery does; the change is announced (see run_async). */
-uint32_t deliver_to(struct world *w, int64_t account, const char *box, const char *raw, size_t n,
-                    int64_t when, uint32_t flags)
+static uint32_t append(struct world *w, int64_t account, const char *box, struct str raw,
+                       int64_t when, uint32_t flags)
 {
     struct buf head, body;
     uint32_t uid;
 
     buf_init(&head, SIZE_MAX);
     buf_init(&body, SIZE_MAX);
-    must(mime_digest((struct str){raw, n}, &mime_limits_default, &head, &body));
-    struct message_new m = {.raw = {raw, n},
+    must(mime_digest(raw, &mime_limits_default, &head, &body));
+    struct message_new m = {.raw = raw,
                             .head = buf_slice(&head),
                             .body = buf_slice(&body),
                             .internaldate = when,
                             .flags = flags};
-    write_begin(w);
     must(message_append(w->store, account, box_id(w, account, box), &m, &uid));
-    write_end(w);
     buf_free(&head);
     buf_free(&body);
     return uid;
+}
+
+uint32_t deliver_to(struct world *w, int64_t account, const char *box, const char *raw, size_t n,
+                    int64_t when, uint32_t flags)
+{
+    uint32_t uid;
+
+    write_begin(w);
+    uid = append(w, account, box, (struct str){raw, n}, when, flags);
+    write_end(w);
+    return uid;
+}
+
+void deliver_many(struct world *w, const char *raw, uint32_t n)
+{
+    write_begin(w);
+    for (uint32_t i = 0; i < n; i++)
+        append(w, DORA, "INBOX", str_of(raw), 1779700000 + i, 0);
+    write_end(w);
+    run_async(w);
 }
 
 uint32_t deliver(struct world *w, const char *raw, int64_t when, uint32_t flags)
@@ -335,4 +353,39 @@ long attribute(const struct client *c, const char *name)
     snprintf(key, sizeof key, " %s=\"", name);
     at = strstr(c->text, key);
     return at != NULL ? strtol(at + strlen(key), NULL, 10) : -1;
+}
+
+/* --- folders */
+
+void three_messages(struct world *w)
+{
+    make_inbox(w, DORA);
+    deliver(w, NOREPLY, utc("20260525T040002Z"), FLAG_SEEN | FLAG_ANSWERED);
+    deliver(w, ANN, utc("20260525T051440Z"), FLAG_RECENT | FLAG_MEDIA);
+    deliver(w, BOB, utc("20260525T061500Z"), FLAG_RECENT);
+}
+
+void open_quietly(struct world *w, struct client *c, const char *request)
+{
+    say(w, c, request);
+    if (strstr(take(c), " mode=\"init\" ") == NULL)
+        fail_msg("%s: %s", request, c->text);
+    assert_non_null(strstr(take(c), "<response id=\"F1\"/>"));
+    EXPECT_NOTHING(c);
+}
+
+void check_rows(struct world *w, struct client *c, const char *folder, const char *set,
+                const char *uids)
+{
+    char request[512], got[256] = "";
+
+    snprintf(request, sizeof request, "<folderBrowse id=\"B\" folder=\"%s\">%s</folderBrowse>",
+             folder, set);
+    say(w, c, request);
+    while (strncmp(take(c), "<folderReport ", 14) == 0)
+        snprintf(got + strlen(got), sizeof got - strlen(got), "%ld ", attribute(c, "UID"));
+    assert_string_equal(c->text, OK("B"));
+    EXPECT_NOTHING(c);
+    if (strcmp(got, uids) != 0)
+        fail_msg("%s: got %s, expected %s", set, got, uids);
 }

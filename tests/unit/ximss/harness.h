@@ -78,6 +78,8 @@ uint32_t deliver_to(struct world *w, int64_t account, const char *box, const cha
                     int64_t when, uint32_t flags);
 /* The same into dora's INBOX; whoever has it open is told. */
 uint32_t deliver(struct world *w, const char *raw, int64_t when, uint32_t flags);
+/* n messages in one round. */
+void deliver_many(struct world *w, const char *raw, uint32_t n);
 /* "20260525T051440Z" to seconds. */
 int64_t utc(const char *text);
 /* Attribute of the message taken last, as a number; -1: absent. */
@@ -96,3 +98,25 @@ long attribute(const struct client *c, const char *name);
 #define RIGHTS               " rights=\"lrswipcda\"/>"
 #define NOTIFY(folder)       "<folderReport folder=\"" folder "\" mode=\"notify\"/>"
 #define STARTS(text, start)  assert_int_equal(strncmp((text), (start), strlen(start)), 0)
+
+/* --- folders: INBOX with three messages, UIDs 1, 2, 3 in the order of arrival */
+
+#define ANN                                                                                        \
+    "From: Ann Lee <ann@example.org>\r\nTo: \"Bob, jr.\" <bob@example.net>, carol@example.net\r\n" \
+    "Subject: Lunch?\r\nDate: Mon, 25 May 2026 07:14:00 +0200\r\nX-Priority: 1\r\n"                \
+    "Message-ID: <p1@example.org>\r\nContent-Type: Text/Plain; charset=utf-8\r\n\r\nAt noon?\r\n"
+#define NOREPLY "From: noreply@example.net\r\nX-Color: red\r\n\r\nNothing.\r\n"
+#define BOB                                                                                     \
+    "From: bob@example.net\r\nSubject: Re: lunch?\r\nDate: Mon, 25 May 2026 06:15:00 +0000\r\n" \
+    "X-Priority: 5\r\n\r\nYes, noon.\r\n"
+#define OPEN_MM                                                                                 \
+    "<folderOpen id=\"F1\" folder=\"INBOX-MM-1\" mailbox=\"INBOX\" sortField=\"INTERNALDATE\" " \
+    "sortOrder=\"desc\"><field>FLAGS</field><field>E-From</field><field>Subject</field>"        \
+    "<field>INTERNALDATE</field><field>SIZE</field></folderOpen>"
+
+void three_messages(struct world *w);
+/* Opens with a request of id F1 and drops the answer. */
+void open_quietly(struct world *w, struct client *c, const char *request);
+/* Browses the set; the rows must have these UIDs, "3 1 ". */
+void check_rows(struct world *w, struct client *c, const char *folder, const char *set,
+                const char *uids);

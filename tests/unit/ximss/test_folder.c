@@ -1,30 +1,15 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: The ximssd authors
 /*
- * folderOpen, folderReopen, folderBrowse, folderClose: the examples of protocol 2, 4.3-4.7, the odd inputs of 12.4,
- * the limits of 14, and C2-C10, C12, C16, C20, C21 of 16.
+ * folderOpen, folderBrowse: the examples of protocol 2, 4.3 and 4.5, the odd inputs of 12.4, the limits of 14, and C2-C10, C12,
+ * C16, C20, C21 of 16.
  */
 #include "harness.h"
 
-#define ANN                                                                                        \
-    "From: Ann Lee <ann@example.org>\r\nTo: \"Bob, jr.\" <bob@example.net>, carol@example.net\r\n" \
-    "Subject: Lunch?\r\nDate: Mon, 25 May 2026 07:14:00 +0200\r\nX-Priority: 1\r\n"                \
-    "Message-ID: <p1@example.org>\r\nContent-Type: Text/Plain; charset=utf-8\r\n\r\nAt noon?\r\n"
-#define NOREPLY "From: noreply@example.net\r\nX-Color: red\r\n\r\nNothing.\r\n"
-#define BOB                                                                                     \
-    "From: bob@example.net\r\nSubject: Re: lunch?\r\nDate: Mon, 25 May 2026 06:15:00 +0000\r\n" \
-    "X-Priority: 5\r\n\r\nYes, noon.\r\n"
-
-/* UIDs 1, 2, 3 in the order of arrival. */
 static int setup(void **state)
 {
-    struct world *w = world_new();
-
-    make_inbox(w, DORA);
-    deliver(w, NOREPLY, utc("20260525T040002Z"), FLAG_SEEN | FLAG_ANSWERED);
-    deliver(w, ANN, utc("20260525T051440Z"), FLAG_RECENT | FLAG_MEDIA);
-    deliver(w, BOB, utc("20260525T061500Z"), FLAG_RECENT);
-    *state = w;
+    *state = world_new();
+    three_messages(*state);
     return 0;
 }
 
@@ -34,23 +19,9 @@ static int teardown(void **state)
     return 0;
 }
 
-#define OPEN_MM                                                                                 \
-    "<folderOpen id=\"F1\" folder=\"INBOX-MM-1\" mailbox=\"INBOX\" sortField=\"INTERNALDATE\" " \
-    "sortOrder=\"desc\"><field>FLAGS</field><field>E-From</field><field>Subject</field>"        \
-    "<field>INTERNALDATE</field><field>SIZE</field></folderOpen>"
 #define INIT(id, folder, messages, unseen)                                                 \
     "<folderReport id=\"" id "\" folder=\"" folder "\" mode=\"init\" messages=\"" messages \
     "\" unseen=\"" unseen "\" UIDNext=\"4\" UIDValidity=\"" VALIDITY "\"" RIGHTS
-
-/* Opens and drops the answer. */
-static void open_quietly(struct world *w, struct client *c, const char *request)
-{
-    say(w, c, request);
-    if (strstr(take(c), " mode=\"init\" ") == NULL)
-        fail_msg("%s: %s", request, c->text);
-    assert_non_null(strstr(take(c), "<response id=\"F1\"/>"));
-    EXPECT_NOTHING(c);
-}
 
 /* Protocol 2, 4.3. */
 static void open_examples(void **state)
@@ -167,23 +138,6 @@ struct list {
     const char *set;
     const char *uids; /* in the order of the rows */
 };
-
-static void check_rows(struct world *w, struct client *c, const char *folder, const char *set,
-                       const char *uids)
-{
-    char request[512], got[256] = "";
-
-    snprintf(request, sizeof request, "<folderBrowse id=\"B\" folder=\"%s\">%s</folderBrowse>",
-             folder, set);
-    say(w, c, request);
-    while (strncmp(take(c), "<folderReport ", 14) == 0)
-        snprintf(got + strlen(got), sizeof got - strlen(got), "%ld ", attribute(c, "UID"));
-    assert_string_equal(c->text, OK("B"));
-    EXPECT_NOTHING(c);
-    if (strcmp(got, uids) != 0)
-        fail_msg("%s: got %s, expected %s", set, got, uids);
-}
-
 /* Protocol 2, 2.1 and 12.4. The view is 3 2 1. */
 static void sets(void **state)
 {
@@ -388,221 +342,11 @@ static void create_on_open(void **state)
     EXPECT(c, OK("L"));
 }
 
-/* Every sort field both ways, worked out by hand for the three messages. */
-static void sorting(void **state)
-{
-    struct world *w = *state;
-    struct client *c = login(w);
-    static const char *const cases[][3] = {
-        {"", "1 2 3 ", "3 2 1 "},
-        {"INTERNALDATE", "1 2 3 ", "3 2 1 "},
-        {"UID", "1 2 3 ", "3 2 1 "},
-        {"Date", "1 2 3 ", "3 2 1 "}, /* none, 05:14, 06:15 */
-        {"Size", "1 3 2 ", "2 3 1 "},
-        {"Pty", "3 1 2 ", "2 1 3 "},    /* Low, normal, High */
-        {"FLAGS", "2 3 1 ", "1 3 2 "},  /* unread first, then UID */
-        {"E-From", "2 3 1 ", "1 3 2 "}, /* Ann Lee, bob@..., noreply@... */
-        {"From", "2 3 1 ", "1 3 2 "},
-        {"Subject", "1 2 3 ", "3 2 1 "}, /* none, "lunch?" twice: by UID, desc reverses ties */
-        {"X-Color", "2 3 1 ", "1 3 2 "}, /* two without, then red */
-        {"e-to", "1 3 2 ", "2 3 1 "},
-    };
-    char text[256];
-
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        for (int desc = 0; desc < 2; desc++) {
-            snprintf(text, sizeof text,
-                     "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"INBOX\" sortField=\"%s\" "
-                     "sortOrder=\"%s\"/>",
-                     cases[i][0], desc ? "DESC" : "up");
-            open_quietly(w, c, text);
-            check_rows(w, c, "f", "<index from=\"0\" till=\"9\"/>", cases[i][1 + desc]);
-            say(w, c, "<folderClose id=\"C\" folder=\"f\"/>");
-            skip_all(c);
-        }
-    }
-}
-
-static void filtering(void **state)
-{
-    struct world *w = *state;
-    struct client *c = login(w);
-    static const char *const cases[][3] = {
-        {"FLAGS", "Media,Unseen", "2 "}, {"flags", "read", "1 "},
-        {"FLAGS", "", "1 2 3 "},         {"FLAGS", " Unseen , NotMedia ", "3 "},
-        {"FLAGS", "Recent", "2 3 "},     {"Subject", "LUNCH", "2 3 "},
-        {"E-From", "ann lee", "2 "},     {"E-From", "@example.", "1 2 3 "},
-        {"To", "carol@", "2 "},          {"X-Color", "re", "1 "},
-        {"BODY", "NOON", "2 3 "},        {"BODY", "lunch", ""},
-        {"TEXT", "lunch", "2 3 "},       {"TEXT", "nothing", "1 "},
-        {"", "Unseen,Recent", "2 3 "}, /* all are flag names */
-        {"", "lunch", "2 3 "},         /* one is not: Subject */
-    };
-    char text[300];
-
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        snprintf(text, sizeof text,
-                 "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"INBOX\" filterField=\"%s\" "
-                 "filter=\"%s\"/>",
-                 cases[i][0], cases[i][1]);
-        open_quietly(w, c, text);
-        check_rows(w, c, "f", "<index from=\"0\"/>", cases[i][2]);
-        /* put aside without clearing Recent: the next case wants it */
-        say(w, c, "<folderReopen id=\"R\" folder=\"f\" filter=\"Seen\" filterField=\"FLAGS\"/>");
-        skip_all(c);
-        say(w, c, "<folderClose id=\"C\" folder=\"f\"/>");
-        skip_all(c);
-    }
-    /* UIDMin counts only with the right UIDValidity. */
-    long validity;
-    say(w, c,
-        "<folderOpen id=\"F1\" folder=\"v\" mailbox=\"INBOX\" UIDMin=\"3\" UIDValidity=\"1\"/>");
-    assert_non_null(take(c));
-    assert_int_equal(attribute(c, "messages"), 3);
-    validity = attribute(c, "UIDValidity");
-    take(c);
-    snprintf(
-        text, sizeof text,
-        "<folderOpen id=\"F1\" folder=\"m\" mailbox=\"INBOX\" uidmin=\"3\" UIDValidity=\"%ld\"/>",
-        validity);
-    open_quietly(w, c, text);
-    check_rows(w, c, "m", "<index from=\"0\"/>", "3 ");
-}
-
-/* 4.4: what is left out keeps its value, but for the filter. */
-static void reopen(void **state)
-{
-    struct world *w = *state;
-    struct client *c = login(w);
-
-    open_quietly(w, c,
-                 "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"INBOX\" sortField=\"Size\" "
-                 "sortOrder=\"desc\" "
-                 "filter=\"Unseen\"><field>Size</field></folderOpen>");
-    check_rows(w, c, "f", "<index from=\"0\"/>", "2 3 ");
-    say(w, c, "<folderReopen id=\"R\" folder=\"f\"/>");
-    EXPECT(c, INIT("R", "f", "3", "2"));
-    EXPECT(c, OK("R"));
-    check_rows(w, c, "f", "<index from=\"0\"/>", "2 3 1 ");
-    say(w, c,
-        "<folderReopen id=\"R\" folder=\"f\" sortOrder=\"asc\"><field>UID</field></folderReopen>");
-    skip_all(c);
-    check_rows(w, c, "f", "<index from=\"0\"/>", "1 3 2 ");
-    say(w, c, "<folderBrowse id=\"B\" folder=\"f\"><UID>1</UID></folderBrowse>");
-    EXPECT(c,
-           "<folderReport id=\"B\" folder=\"f\" index=\"0\" UID=\"1\"><UID>1</UID></folderReport>");
-    EXPECT(c, OK("B"));
-    CHECK(w, c, "<folderReopen id=\"R\" folder=\"f\" sortField=\"&lt;\"/>",
-          ERROR("R", "illegal attribute value", "502"));
-    CHECK(w, c, "<folderReopen id=\"R\" folder=\"f\"><field>a:b</field></folderReopen>",
-          ERROR("R", "illegal attribute value", "502"));
-    check_rows(w, c, "f", "<index from=\"0\"/>", "1 3 2 ");
-}
-
-static uint32_t stored_flags(struct world *w, uint32_t uid)
-{
-    struct message_row row;
-    uint32_t flags;
-
-    must(message_row_get(w->store, DORA, box_id(w, DORA, "INBOX"), uid, &row));
-    flags = row.flags;
-    message_row_done(w->store);
-    return flags;
-}
-
-/* 4.7, 12.2: Recent goes when a view that showed it is closed, and with the session. */
-static void recent(void **state)
-{
-    struct world *w = *state;
-    struct client *c = login(w), *d = login(w);
-
-    open_quietly(w, d, "<folderOpen id=\"F1\" folder=\"in\" mailbox=\"INBOX\"/>");
-    open_quietly(w, c,
-                 "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"INBOX\" filterField=\"FLAGS\" "
-                 "filter=\"Media\"/>");
-    CHECK(w, c, "<folderClose id=\"C\" folder=\"f\"/>", OK("C"));
-    assert_false(stored_flags(w, 2) & FLAG_RECENT);
-    assert_true(stored_flags(w, 3) & FLAG_RECENT); /* was not in that view */
-    EXPECT(d, NOTIFY("in"));
-    EXPECT_NOTHING(d);
-    CHECK(w, c, "<folderClose id=\"C\" folder=\"f\"/>",
-          ERROR("C", "folder has not been opened", "569"));
-    open_quietly(w, c, "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"INBOX\"/>");
-    session_end(c->s);
-    run(w);
-    assert_true(c->ended);
-    assert_false(stored_flags(w, 3) & FLAG_RECENT);
-    EXPECT_NOTHING(c);
-    say(w, d, "<bye id=\"Z\"/>");
-    EXPECT(d, OK("Z"));
-    EXPECT_NOTHING(d);
-    assert_true(d->ended);
-}
-
-/* 12.3: the mailbox goes away under the folder. */
-static void dead_folder(void **state)
-{
-    struct world *w = *state;
-    struct client *c = login(w);
-    static const char *const dead[] = {
-        "<folderBrowse id=\"1\" folder=\"f\"><index>0</index></folderBrowse>",
-        "<folderSync id=\"1\" folder=\"f\"/>",
-        "<folderReopen id=\"1\" folder=\"f\"/>",
-        "<folderRead id=\"1\" folder=\"f\" UID=\"1\"/>",
-        "<messageMark id=\"1\" folder=\"f\" flags=\"Seen\"><UID>1</UID></messageMark>",
-        "<messageRemove id=\"1\" folder=\"f\"><UID>1</UID></messageRemove>",
-        "<folderExpunge id=\"1\" folder=\"f\"/>",
-    };
-
-    CHECK(w, c, "<mailboxCreate id=\"M\" mailbox=\"Box\"/>", OK("M"));
-    deliver_to(w, DORA, "Box", ANN, strlen(ANN), 1, FLAG_RECENT);
-    open_quietly(w, c, "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"Box\"/>");
-    write_begin(w);
-    must(mailbox_remove(w->store, DORA, STR("Box"), false));
-    write_end(w);
-    run(w);
-    EXPECT(c, NOTIFY("f"));
-    for (size_t i = 0; i < ARRAY_LEN(dead); i++)
-        CHECK(w, c, dead[i], ERROR("1", "mailbox has been removed", "567"));
-    CHECK(w, c, "<mailboxCreate id=\"M\" mailbox=\"Box\"/>", OK("M"));
-    CHECK(w, c, dead[0], ERROR("1", "mailbox has been removed", "567")); /* never the new one */
-    CHECK(w, c, "<folderClose id=\"C\" folder=\"f\"/>", OK("C"));
-    open_quietly(w, c, "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"Box\"/>");
-}
-
-/* An answer of many slices; no row lost, none twice; another session is served in between. */
-static void long_browse(void **state)
-{
-    struct world *w = *state;
-    struct client *c = login(w);
-    uint32_t before;
-
-    for (int i = 0; i < 1200; i++)
-        deliver_to(w, DORA, "INBOX", ANN, strlen(ANN), 1779700000 + i, 0);
-    open_quietly(w, c,
-                 "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"INBOX\" "
-                 "sortField=\"UID\"><field>FLAGS</field>"
-                 "<field>E-To</field><field>Subject</field></folderOpen>");
-    before = w->slices;
-    say(w, c,
-        "<folderBrowse id=\"B\" folder=\"f\"><index from=\"0\" till=\"5000\"/></folderBrowse>");
-    assert_true(w->slices - before > 2);
-    for (long i = 0; i < 1203; i++) {
-        take(c);
-        assert_int_equal(attribute(c, "index"), i);
-        assert_int_equal(attribute(c, "UID"), i + 1);
-    }
-    EXPECT(c, OK("B"));
-    EXPECT_NOTHING(c);
-}
-
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {
-        T(open_examples), T(browse_examples), T(fields),         T(sets),        T(set_limit),
-        T(open_errors),   T(limits),          T(create_on_open), T(sorting),     T(filtering),
-        T(reopen),        T(recent),          T(dead_folder),    T(long_browse),
-    };
+    const struct CMUnitTest tests[] = {T(open_examples), T(browse_examples), T(fields),
+                                       T(sets),          T(set_limit),       T(open_errors),
+                                       T(limits),        T(create_on_open)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -365,6 +365,26 @@ static void input_caps(void **state)
     free(text);
 }
 
+/* Design 9.7: a request that would cost too much memory is a 599 for its sender and nothing else. */
+static void request_memory(void **state)
+{
+    struct world *w = *state;
+    struct client *c = login(w);
+    struct buf b;
+
+    buf_init(&b, SIZE_MAX);
+    buf_lit(&b, "<noop id=\"m\">");
+    while (b.n < ((size_t)16 << 20) - 16)
+        buf_lit(&b, "<a/>");
+    buf_lit(&b, "</noop>");
+    must(session_feed(c->s, buf_slice(&b)));
+    run(w);
+    EXPECT(c, ERROR("m", "internal error", "599"));
+    assert_int_equal(c->s->error_count, 0);
+    CHECK(w, c, "<noop id=\"n\"/>", OK("n"));
+    buf_free(&b);
+}
+
 /* Every row of ops.tbl: found in any case, right state error, reference printed. */
 static void table(void **state)
 {
@@ -424,7 +444,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(responses),    T(message_errors), T(id_length),  T(too_many_errors), T(empty_messages),
         T(bye),          T(greeting),       T(read_time),  T(options),         T(vocabulary),
-        T(known_values), T(password),       T(input_caps), T(table),           T(no_credit),
+        T(known_values), T(password),       T(input_caps), T(request_memory),  T(table),
+        T(no_credit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The ximssd authors
+"""Scenarios: what a client says and what it must hear, byte for byte (tests/scenario/*.scn; format in README.md there)."""
+import re
+import socket
+import time
+
+from ximss import Closed
+
+KINDS = {
+    "any": r'[^"<>]*',
+    "num": r"[0-9]+",
+    "time": r"[0-9]{8}T[0-9]{6}",
+    "timez": r"[0-9]{8}T[0-9]{6}Z",
+    "urlid": r"[0-9]{6}-[A-Za-z0-9]{20}",
+    "hex8": r"[0-9a-f]{8}",
+    "b64": r"[A-Za-z0-9+/]*={0,2}",
+    "nonce": r"[A-Za-z0-9.-]+",
+}
+HOLE = re.compile(r"\{([a-z0-9]+)(?:=([a-z0-9]+))?\}")
+LINE = re.compile(r"([CSX])([0-9]?):(?: (.*))?$")
+
+
+class Script:
+    """The lines of one file: directives before the dialogue, then the dialogue."""
+
+    def __init__(self, path):
+        self.path = path
+        self.accounts, self.conf, self.server, self.steps = {}, "", "", []
+        self.clock = False
+        with open(path, encoding="utf-8") as f:
+            for number, line in enumerate(f, 1):
+                self._line(number, line.rstrip("\n"))
+        assert any(kind == "S" or kind == "X" for _, kind, _, _ in self.steps), "%s expects nothing" % path
+
+    def _line(self, number, line):
+        if not line.strip() or line.startswith("#"):
+            return
+        m = LINE.match(line)
+        if m:
+            self.steps.append((number, m.group(1), m.group(2) or "1", m.group(3) or ""))
+            return
+        word, _, rest = line.partition(" ")
+        if word == "account":
+            name, password, *real = rest.split(" ", 2)
+            self.accounts[name] = (password, real[0] if real else "")
+        elif word == "conf":
+            self.conf += rest + "\n"
+        elif word == "server":
+            self.server += rest + "\n"
+        elif word in ("connect", "wait", "advance", "starttls", "mail", "half-close"):
+            self.clock = self.clock or word == "advance"
+            self.steps.append((number, word, "1", rest))
+        else:
+            raise AssertionError("%s:%d: what is this? %s" % (self.path, number, line))
+
+
+class Run:
+    def __init__(self, script, server):
+        self.script, self.server = script, server
+        self.clients, self.names, self.pending = {}, {}, {}
+
+    def client(self, who):
+        if who not in self.clients:
+            self.clients[who] = self.server.client()
+        return self.clients[who]
+
+    def fill(self, text):
+        return HOLE.sub(lambda m: self.names[m.group(1)], text)
+
+    def pattern(self, text):
+        out, at, groups = "", 0, []
+        for m in HOLE.finditer(text):
+            out += re.escape(text[at:m.start()])
+            at = m.end()
+            name, kind = m.group(1), m.group(2)
+            if kind:
+                groups.append(name)
+                out += "(%s)" % KINDS[kind]
+            elif name in self.names:
+                out += re.escape(self.names[name])
+            else:
+                out += "(?:%s)" % KINDS[name]
+        return re.compile((out + re.escape(text[at:])).encode()), groups
+
+    def flush(self):
+        """What one client says in a row leaves in one write: pipelining is the normal case."""
+        for who, messages in self.pending.items():
+            self.client(who).send_bytes(b"".join(m.encode() + b"\0" for m in messages))
+        self.pending = {}
+
+    def expect(self, where, who, text):
+        got = self.client(who).raw()
+        pattern, groups = self.pattern(text)
+        m = pattern.fullmatch(got)
+        assert m, "%s\nwant %s\ngot  %s" % (where, text, got.decode())
+        for name, value in zip(groups, m.groups()):
+            self.names[name] = value.decode()
+
+    def step(self, number, kind, who, text):
+        where = "%s:%d" % (self.script.path, number)
+        if kind == "C":
+            self.pending.setdefault(who, []).append(self.fill(text))
+            return
+        self.flush()
+        if kind == "S":
+            try:
+                self.expect(where, who, text)
+            except Closed:
+                raise AssertionError("%s: closed where %s was due" % (where, text)) from None
+        elif kind == "X":
+            assert self.client(who).closed(), "%s: not closed" % where
+            del self.clients[who]
+        elif kind == "connect":
+            name, _, how = text.partition(" ")
+            self.clients[name or "1"] = self.server.client(tls=how == "tls")
+        elif kind == "wait":
+            time.sleep(float(text))
+        elif kind == "advance":
+            self.server.advance(float(text))
+        elif kind == "starttls":
+            self.client(text or "1").start_tls(self.server.tls_context())
+        elif kind == "half-close":
+            self.client(text or "1").sock.shutdown(socket.SHUT_WR)
+        elif kind == "mail":
+            name, _, path = text.partition(" ")
+            with open(path, "rb") as f:
+                self.server.deliver(f.read(), (name,))
+
+    def run(self):
+        for step in self.script.steps:
+            self.step(*step)
+        self.flush()
+        for client in self.clients.values():
+            assert client.buffer == b"", "something was said that the script does not expect: %r" % client.buffer
+            client.close()
