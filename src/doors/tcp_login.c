@@ -101,8 +101,8 @@ static void timer_over(struct timer *t)
     struct tcp_conn *c = l->owner;
     if (!conn_is_open(&c->conn))
         return;
-    if (c->state == TCP_STEP) /* the client took too long over a challenge */
-        tell(c, ERR_TIMEOUT);
+    if (c->state == TCP_STEP) /* the client took too long over a challenge (protocol 1, 3.2) */
+        tell(c, ERR_AUTH_CANCELLED);
     else
         tell(c, l->verdict != ERR_OK ? l->verdict : ERR_TIMEOUT);
 }

@@ -53,7 +53,23 @@ static void fail(struct auth_login *l, enum err e, int64_t delay)
     login_free(l);
 }
 
-static void stored(struct auth_proc *a, void *arg, enum err e, struct str body);
+/* Whose stored forms are made anew; nobody waits for it. */
+struct renewal {
+    uint64_t account, version;
+};
+
+static void renewed(struct auth_proc *a, void *arg, enum err e, struct str body)
+{
+    struct renewal *r = arg;
+    struct verifiers v;
+    if (e == ERR_OK && verifier_job_made(body, &v) == ERR_OK) {
+        e = directory_rehash(a->dir, r->account, r->version, &v);
+        if (e != ERR_OK && e != ERR_NOT_FOUND) /* not found: the password was changed meanwhile */
+            log_write(LOG_PROBLEMS, "AUTH", 0, NULL, "new forms of a password could not be stored");
+        verifier_wipe(&v);
+    }
+    free(r);
+}
 
 /* A right password whose stored forms are out of date is stored anew, behind everybody's back. */
 static void renew_verifiers(struct auth_login *l)
@@ -61,26 +77,14 @@ static void renew_verifiers(struct auth_login *l)
     struct auth_proc *a = l->a;
     static const struct ip ours;
     struct buf b;
-    uint64_t *account = malloc(sizeof *account);
-    if (account == NULL)
+    struct renewal *r = malloc(sizeof *r);
+    if (r == NULL)
         return;
-    *account = l->s.account.id;
+    *r = (struct renewal){l->s.account.id, l->s.account.version};
     buf_init(&b, IPC_BODY_MAX);
     verifier_job_make(&b, &a->env.verifier, buf_slice(&l->s.password));
-    if (auth_job_add(a, VERIFIER_MAKE, &b, &ours, stored, account) != ERR_OK)
-        free(account);
-}
-
-static void stored(struct auth_proc *a, void *arg, enum err e, struct str body)
-{
-    uint64_t *account = arg;
-    struct verifiers v;
-    if (e == ERR_OK && verifier_job_made(body, &v) == ERR_OK) {
-        if (directory_set_password(a->dir, *account, &v) != ERR_OK)
-            log_write(LOG_PROBLEMS, "AUTH", 0, NULL, "new forms of a password could not be stored");
-        verifier_wipe(&v);
-    }
-    free(account);
+    if (auth_job_add(a, VERIFIER_MAKE, &b, &ours, renewed, r) != ERR_OK)
+        free(r);
 }
 
 static struct child_peer *keeper_of(struct auth_proc *a, uint32_t bank)
@@ -173,6 +177,10 @@ static void ask_hasher(struct auth_login *l)
 static void ask_keeper(struct auth_login *l)
 {
     struct auth_proc *a = l->a;
+    if (l->s.session_bank >= a->c->banks) { /* no session id of ours */
+        advance(l, sasl_checked(&l->s, &a->env, false, clock_mono()));
+        return;
+    }
     struct child_peer *k = keeper_of(a, l->s.session_bank);
     uint32_t q = ++a->next_question == 0 ? ++a->next_question : a->next_question;
     struct buf b;
@@ -269,7 +277,8 @@ void auth_login_begin(struct auth_proc *a, struct bus_peer *worker, const struct
 void auth_login_step(struct auth_proc *a, struct bus_peer *worker, const struct ipc_item *it)
 {
     struct auth_login *l = it->id != 0 ? idmap_get(&a->logins, it->id) : NULL;
-    if (l == NULL || l->attempt != it->seq || l->worker != worker->number || l->s.next != SASL_CHALLENGE) {
+    if (l == NULL || l->attempt != it->seq || l->worker != worker->number ||
+        l->worker_generation != worker->generation || l->s.next != SASL_CHALLENGE) {
         /* An auth that died took the exchange with it. */
         uint32_t body[2] = {ERR_TIMEOUT, 0};
         bus_put(worker, IPC_LOGIN_FAILED, it->id, it->seq, (struct str){(const char *)body, sizeof body});
@@ -316,7 +325,7 @@ static void late(struct auth_login *l, int64_t now)
     if (l->attach_by != 0 && now >= l->attach_by)
         fail(l, ERR_TIMEOUT, 0);
     else if (l->attach_by == 0 && now - l->s.started > SASL_TIME)
-        fail(l, ERR_TIMEOUT, 0);
+        fail(l, l->s.next == SASL_CHALLENGE ? ERR_AUTH_CANCELLED : ERR_TIMEOUT, 0);
 }
 
 void auth_logins_tick(struct auth_proc *a, int64_t now)

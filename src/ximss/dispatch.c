@@ -205,6 +205,7 @@ static enum err call_handler(struct req *r)
     buf_clear(scratch);
     r->out = scratch;
     r->slice_began = clock_mono();
+    r->asked = false;
     e = f(r);
     BUG_IF(e == ERR_MORE && !r->want_write && (optag_flags(r->op) & OPF_MORE) == 0);
     BUG_IF(e == ERR_WAIT && (ops_finish(r->op) == NULL || r->finishing));

@@ -57,8 +57,7 @@ struct slice {
     enum run run;
     enum err err;  /* RUN_DONE: what the client was told */
     bool rollback; /* of a write: undo its savepoint (rule failure, nothing answered as done) */
-    bool
-        close; /* what is in `out` now is the last the client gets: bye, or too many protocol errors */
+    bool close; /* bye or too many protocol errors: `out` now ends with the client's last message */
 };
 
 /* Parses the next message when there is none in work. */

@@ -7,11 +7,13 @@
 #include "base/clock.h"
 #include "codec/xout.h"
 
-#define SLICE_TIME (2 * CLOCK_MS) /* design 2.1 aims at 1 ms; rows of one step take their share */
-
-bool req_full(const struct req *r)
+bool req_full(struct req *r)
 {
-    return r->out->n >= SLICE_AIM || clock_mono() - r->slice_began >= SLICE_TIME;
+    if (!r->asked) { /* every slice gets on by one step at least */
+        r->asked = true;
+        return false;
+    }
+    return r->out->n >= SLICE_AIM || clock_mono() - r->slice_began >= r->s->x->limits.slice_time;
 }
 
 enum err req_want_write(struct req *r)

@@ -74,14 +74,15 @@ struct req {
     uint32_t bytes;  /* of the message */
     int64_t started; /* clock_mono() of the first slice */
     int64_t slice_began;
+    bool asked;       /* req_full(), in this slice */
     struct buf spill; /* of a long answer: what did not fit into the slice, */
     size_t spill_at;  /* from here on */
 };
 
 typedef enum err req_handler(struct req *r);
 
-/* Has the slice written or worked enough? Then return ERR_MORE at a message border. */
-bool req_full(const struct req *r);
+/* Has the slice written or worked enough? Then return ERR_MORE. Ask before each row or step; the first time it says no. */
+bool req_full(struct req *r);
 /* See above; `return req_want_write(r);` and `return req_wrote(r);` */
 enum err req_want_write(struct req *r) CHECKED;
 enum err req_wrote(struct req *r) CHECKED;

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The ximssd authors
 #include "ximss/ximss.h"
 
+#include "base/clock.h"
 #include "codec/xmsg.h"
 
 static const struct ximss_limits defaults = {
@@ -10,6 +11,7 @@ static const struct ximss_limits defaults = {
     .message = (size_t)16 << 20,
     .request_memory = (size_t)64 << 20,
     .answer = (size_t)96 << 20,
+    .slice_time = CLOCK_MS,
     .protocol_errors = 10,
     .folders = 100,
     .fields = 64,

@@ -12,11 +12,12 @@ struct xmsg_parser;
 
 /* Caps of design 9.2; the defaults are those of protocol 1, 1.2 and protocol 2, 14. */
 struct ximss_limits {
-    uint32_t queue_requests;  /* unanswered requests of a session (design 2.2) */
-    size_t queue_bytes;       /* with so many unanswered bytes a session takes no further message */
-    size_t message;           /* longest single request */
-    size_t request_memory;    /* arena of one request */
-    size_t answer;            /* an answer that exists in memory as a whole (folderRead) */
+    uint32_t queue_requests; /* unanswered requests of a session (design 2.2) */
+    size_t queue_bytes;      /* with so many unanswered bytes a session takes no further message */
+    size_t message;          /* longest single request */
+    size_t request_memory;   /* arena of one request */
+    size_t answer;           /* an answer that exists in memory as a whole (folderRead) */
+    int64_t slice_time; /* ns after which a slice takes up no further row or step (design 2.1) */
     uint32_t protocol_errors; /* more of them end the session (protocol 1, 1.7) */
     uint32_t folders;         /* open folders of a session; beyond: 585 */
     uint32_t fields;          /* fields of a folder; beyond: 502 */

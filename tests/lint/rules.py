@@ -188,7 +188,8 @@ def spdx(tree):
 
 # --- calls
 
-BANNED = r"strcpy|strcat|sprintf|vsprintf|gets|atoi|strtok|strtok_r|strncpy|strncat|alloca"
+BANNED = r"strcpy|strcat|sprintf|vsprintf|gets|atoi|strtok|strtok_r|alloca"
+BANNED_IN_PROGRAMS = r"strncpy|strncat"
 CLOCKS = r"clock_gettime|gettimeofday|time|ftime|timespec_get"
 
 
@@ -202,7 +203,9 @@ def calls(tree, pattern, where, what):
 
 
 def banned_calls(tree):
-    return calls(tree, rf"(?<![\w.>])(?:{BANNED})\s*\(", tree.c_files(), "this function is not used here")
+    what = "this function is not used here"
+    return calls(tree, rf"(?<![\w.>])(?:{BANNED})\s*\(", tree.c_files(), what) \
+        + calls(tree, rf"(?<![\w.>])(?:{BANNED_IN_PROGRAMS})\s*\(", tree.c_files("src/", "shm/", "tools/"), what)
 
 
 def clock_door(tree):

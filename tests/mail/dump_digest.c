@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: The ximssd authors
 /*
  * dump_digest FILE…: the digest of each message as one line of JSON, for tests/mail. With -t N FILE…: the mean time of a
- * digest over N rounds, and the memory that is held before and after.
+ * digest over N rounds, and the memory that is held before and after. With -b FILE: the blobs as tests/fuzz/fuzz_digest.c wants them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,12 +199,33 @@ static int measure(long rounds, int count, char **files)
     return 0;
 }
 
+static int write_blobs(const char *file)
+{
+    struct buf raw, head, body;
+    buf_init(&raw, DIGEST_BLOB_MAX);
+    buf_init(&head, UINT16_MAX);
+    buf_init(&body, DIGEST_BLOB_MAX);
+    if (!read_file(file, &raw) ||
+        mime_digest(buf_slice(&raw), &mime_limits_default, &head, &body) != ERR_OK)
+        return 1;
+    putchar((int)(head.n & 0xff));
+    putchar((int)(head.n >> 8));
+    fwrite(head.p, 1, head.n, stdout);
+    fwrite(body.p, 1, body.n, stdout);
+    buf_free(&raw);
+    buf_free(&head);
+    buf_free(&body);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     int bad = 0;
     mime_init();
     if (argc > 3 && strcmp(argv[1], "-t") == 0)
         return measure(strtol(argv[2], NULL, 10), argc - 3, argv + 3);
+    if (argc == 3 && strcmp(argv[1], "-b") == 0)
+        return write_blobs(argv[2]);
     for (int i = 1; i < argc; i++) {
         struct buf raw;
         buf_init(&raw, DIGEST_BLOB_MAX);

@@ -95,7 +95,7 @@ static void address_lists(void **state)
         {"a@[IPv6:2001:db8::1], b@c", "|a@[IPv6:2001:db8::1];|b@c"},
         {"mailto:x@y.z", "|mailto:x@y.z"},
         {"a:b;, c:;", "|b;G:c"},
-        {"\\", "R:\\"},
+        {"\\", "|\\"},
         {"", ""},
         {" , ,", "R:, ,"},
     };
@@ -106,8 +106,6 @@ static void address_lists(void **state)
         buf_char(&unfolded, '\0');
         const char *want = rows[i][1];
         const char *got = addresses(unfolded.n > 1 ? unfolded.p : "", 1000);
-        if (i == 21) /* a backslash outside of quotes is left to the mail program */
-            want = got;
         assert_string_equal(got, want);
         buf_free(&unfolded);
     }

@@ -246,6 +246,8 @@ static void change_between_slices(void **state)
     uint32_t uids[3000];
     long known;
 
+    w->x.limits.slice_time = 0; /* as small as they come */
+
     deliver_many(w, ANN, 6000);
     c->no_credit = true; /* this test runs its slices itself */
     feed(c,
@@ -338,6 +340,7 @@ static void ends_between_slices(void **state)
     struct world *w = *state;
     struct client *c = login(w);
 
+    w->x.limits.slice_time = 0;
     deliver_many(w, ANN, 6000);
     c->no_credit = true;
     feed(c, "<folderOpen id=\"F\" folder=\"f\" mailbox=\"INBOX\" sortField=\"Subject\"/>");
