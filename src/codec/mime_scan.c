@@ -79,11 +79,10 @@ bool header_next(struct header_scan *h, struct str *name, struct str *value)
     return false;
 }
 
-/* Is the line a delimiter? *closing: with "--" behind. Blanks may follow. */
+/* Is the line, which begins with -- and boundary, a delimiter? *closing: with "--" behind. Blanks may follow. */
 static bool is_delimiter(struct str line, struct str boundary, bool *closing)
 {
-    if (line.n < boundary.n + 2 || line.p[0] != '-' || line.p[1] != '-' ||
-        memcmp(line.p + 2, boundary.p, boundary.n) != 0)
+    if (line.n < boundary.n + 2)
         return false;
     struct str rest = str_sub(line, boundary.n + 2, line.n);
     *closing = str_starts(rest, STR("--"));
@@ -97,7 +96,8 @@ static bool find_delimiter(const struct part_scan *s, size_t from, size_t *at, s
     while (from < s->in.n) {
         const char *p = s->in.p + from;
         size_t left = s->in.n - from;
-        if (left >= 2 && p[0] == '-' && p[1] == '-') {
+        if (left >= s->boundary.n + 2 && p[0] == '-' && p[1] == '-' &&
+            memcmp(p + 2, s->boundary.p, s->boundary.n) == 0) {
             struct str line = line_at(s->in, from);
             if (is_delimiter(line, s->boundary, closing)) {
                 *at = from;

@@ -13,8 +13,9 @@
 
 /*
  * Traps of libxml2 2.9.14 that this file is built around:
- *   - Push mode gives up when 10 MB of one chunk are ahead of it: large messages are fed in pieces. It takes the
- *     first > for a tag's end, also in a value, and a CR and LF in two pieces for two line ends: see cut().
+ *   - Push mode gives up when 10 MB of one chunk are ahead of it: large messages are fed in pieces.
+ *   - A ]]> in text passes when it lies in two pieces: see cut().
+ *   - For the end of a reference it looks through everything from the & on, with each piece again: refs_ok().
  *   - Of CDATA it takes 300 bytes a piece and looks through all the rest each time, and it lets overlong UTF-8
  *     pass: it never sees CDATA, but the same text escaped; and the bytes are checked before.
  *   - Names, prefixes and namespace addresses are kept in the context's dictionary for ever: a
@@ -305,28 +306,33 @@ static void feed_piece(struct xmsg_parser *p, struct str piece, bool last)
         p->err = ERR_ILLEGAL_XML;
 }
 
-/*
- * The next piece: no tag is cut (a tag is half a piece at most, and a < can only begin one), no character, no line
- * end, and not the ]]> that text must not have.
- */
+/* The next piece: not in the middle of a character or of ]]> */
 static struct str cut(struct str s)
 {
-    _Static_assert(CHUNK >= 2 * FRAME_MAX_TAG, "a tag could be cut");
-    if (s.n <= CHUNK)
-        return s;
-    const char *tag = memrchr(s.p, '<', CHUNK);
-    if (tag != NULL && tag >= s.p + CHUNK / 2)
-        return str_sub(s, 0, (size_t)(tag - s.p));
     struct str piece = utf8_prefix(s, CHUNK);
-    if (piece.p[piece.n - 1] == '\r')
-        piece.n--;
-    while (piece.p[piece.n - 1] == ']' && piece.n > CHUNK - 8)
+    while (piece.n < s.n && piece.n > CHUNK - 8 && piece.p[piece.n - 1] == ']')
         piece.n--;
     return piece;
 }
 
+/* Every & has its ; soon. */
+static bool refs_ok(struct str s)
+{
+    const char *end = s.p + s.n;
+    const char *p = s.p;
+    while (p != end && (p = memchr(p, '&', (size_t)(end - p))) != NULL) {
+        size_t left = (size_t)(end - p);
+        p = memchr(p, ';', left < XMSG_MAX_REF ? left : XMSG_MAX_REF);
+        if (p == NULL)
+            return false;
+    }
+    return true;
+}
+
 static void feed_plain(struct xmsg_parser *p, struct str s, bool last)
 {
+    if (p->err == ERR_OK && !refs_ok(s))
+        p->err = ERR_ILLEGAL_XML;
     while (s.n != 0 && p->err == ERR_OK) {
         struct str piece = cut(s);
         s = str_sub(s, piece.n, s.n);
@@ -341,8 +347,6 @@ static void feed_escaped(struct xmsg_parser *p, struct str s)
     feed_piece(p, STR("<![CDATA[]]>"), false);
     while (s.n != 0 && p->err == ERR_OK) {
         struct str part = utf8_prefix(s, sizeof piece / 5);
-        if (part.n < s.n && part.p[part.n - 1] == '\r' && part.n > 1)
-            part.n--;
         s = str_sub(s, part.n, s.n);
         char *to = piece;
         for (size_t i = 0; i < part.n; i++) {

@@ -45,7 +45,8 @@ void xmsg_parser_free(struct xmsg_parser **p);
  */
 enum err xmsg_parse(struct xmsg_parser *p, struct str msg, struct arena *a,
                     struct xelem **root) CHECKED;
-#define XMSG_MAX ((size_t)64 << 20)
+#define XMSG_MAX     ((size_t)64 << 20)
+#define XMSG_MAX_REF 64 /* bytes of a reference from & to ; */
 
 /* Names without regard to ASCII case (protocol/README rule 2); the first one wins. */
 struct str xelem_attr(const struct xelem *e, const char *name);           /* .p == NULL: absent */

@@ -140,6 +140,10 @@ static void tick(struct timer *t)
     int64_t now = clock_mono();
     keeper_jobs_tick(k, now);
     keeper_questions_late(k, now, false);
+    for (uint32_t bank = 0; bank < BANKS_MAX && now - k->wrote > KEEPER_IDLE; bank++) {
+        if (k->stores[bank] != NULL)
+            db_upkeep(store_db(k->stores[bank]), true);
+    }
     loop_timer_set(k->c->loop, t, TICK);
 }
 

@@ -21,6 +21,7 @@
 #define KEEPER_WORKER_QUEUE   ((size_t)8 << 20)
 #define KEEPER_ANSWER_TIME    (10 * CLOCK_SEC) /* a question to auth */
 #define KEEPER_JOB_TIME       (2 * CLOCK_SEC)  /* a helper's wall budget */
+#define KEEPER_IDLE           CLOCK_SEC        /* without writes, before the WAL is brought home */
 #define KEEPER_JOB_WAIT       (10 * CLOCK_SEC) /* for a free helper; then the message is stored unparsed */
 
 struct keeper;
@@ -74,7 +75,7 @@ struct keeper {
     struct delivery *storing, **storing_tail; /* wait for the round */
     struct keeper_helper helpers[CHILD_PEERS];
     struct timer tick;
-    bool stopping;
+    int64_t wrote; /* clock_mono() of the last round with writers */
 };
 
 /* --- keeper_session.c */

@@ -196,6 +196,7 @@ static void write_bank(struct round *r, uint32_t bank)
     struct db *db = store_db(k->stores[bank]);
     if (r->later[bank] == NULL && !keeper_has_mail(k, bank))
         return;
+    k->wrote = clock_mono();
     db_round_begin(db);
     for (struct kept *s = r->later[bank]; s != NULL; s = s->next_writer)
         write_slices(r, s, db);
@@ -233,7 +234,7 @@ void keeper_round(struct keeper *k)
     send_events(k);
     for (uint32_t bank = 0; bank < BANKS_MAX; bank++) {
         if (k->stores[bank] != NULL)
-            db_upkeep(store_db(k->stores[bank]), k->ready == NULL);
+            db_upkeep(store_db(k->stores[bank]), false);
     }
     if (k->ready != NULL)
         loop_again(k->c->loop);

@@ -373,6 +373,51 @@ static void test_cdata_edges(void **state)
     arena_free(&a);
 }
 
+/* ]]> is illegal in text, also on the edge of a piece. */
+static void test_bracket_edges(void **state)
+{
+    (void)state;
+    for (size_t pad = 32740; pad < 32790; pad++) {
+        struct buf b;
+        struct arena a;
+        struct xelem *root;
+        buf_init(&b, SIZE_MAX);
+        arena_init(&a, 1 << 20);
+        buf_lit(&b, "<a>");
+        char *to = buf_room(&b, 2 * pad);
+        assert_non_null(to);
+        memset(to, 'x', 2 * pad);
+        memcpy(to + pad, "]]>", 3);
+        buf_grow(&b, 2 * pad);
+        buf_lit(&b, "</a>");
+        assert_int_equal(xmsg_parse(parser, buf_slice(&b), &a, &root), ERR_ILLEGAL_XML);
+        b.p[3 + pad + 2] = ']';
+        assert_int_equal(xmsg_parse(parser, buf_slice(&b), &a, &root), ERR_OK);
+        assert_int_equal(root->text.n, 2 * pad);
+        arena_free(&a);
+        buf_free(&b);
+    }
+}
+
+static void test_reference_cap(void **state)
+{
+    (void)state;
+    for (int n = XMSG_MAX_REF - 1; n <= XMSG_MAX_REF + 1; n++) {
+        char msg[200];
+        struct arena a;
+        struct xelem *root;
+        arena_init(&a, 1 << 20);
+        snprintf(msg, sizeof msg, "<a b='&#x%0*d;'/>", n - 4, 41);
+        enum err want = n > XMSG_MAX_REF ? ERR_ILLEGAL_XML : ERR_OK;
+        assert_int_equal(xmsg_parse(parser, str_of(msg), &a, &root), want);
+        snprintf(msg, sizeof msg, "<a>&#x%0*d;</a>", n - 4, 41);
+        assert_int_equal(xmsg_parse(parser, str_of(msg), &a, &root), want);
+        snprintf(msg, sizeof msg, "<a>&amp;<![CDATA[&#x%0*d;&]]></a>", n - 4, 41);
+        assert_int_equal(xmsg_parse(parser, str_of(msg), &a, &root), ERR_OK);
+        arena_free(&a);
+    }
+}
+
 static void test_many_elements(void **state)
 {
     (void)state;
@@ -492,6 +537,7 @@ int main(void)
         cmocka_unit_test(test_texts),          cmocka_unit_test(test_prefixes_are_plain),
         cmocka_unit_test(test_against_dom),    cmocka_unit_test(test_large_text),
         cmocka_unit_test(test_large_tags),     cmocka_unit_test(test_cdata_edges),
+        cmocka_unit_test(test_bracket_edges),  cmocka_unit_test(test_reference_cap),
         cmocka_unit_test(test_many_elements),  cmocka_unit_test(test_arena_caps),
         cmocka_unit_test(test_memory_is_flat), cmocka_unit_test(test_large_memory_goes_back),
     };
