@@ -150,22 +150,19 @@ bool listen_is_bound_unix(int fd, struct str path)
  * No descriptors: the one in reserve makes room to take the connection and close it at once. Otherwise it would stay
  * in the queue, the loop would spin on it, and the client would wait for nothing.
  */
-static bool shed(struct listener *l)
+static enum err shed(struct listener *l)
 {
-    if (l->reserve < 0)
-        return false;
     close(l->reserve);
     int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
+    enum err e = fd >= 0 ? ERR_OK : errno == EAGAIN || errno == EWOULDBLOCK ? ERR_AGAIN : ERR_SYS;
     if (fd >= 0)
         close(fd);
     l->reserve = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
-    if (fd < 0)
-        return false;
-    if (l->dropped++ % 1000 == 0)
+    if (fd >= 0 && l->dropped++ % 1000 == 0)
         log_write(LOG_MAJOR, "LISTEN", 0, NULL,
                   "out of descriptors: %llu connections dropped so far",
                   (unsigned long long)l->dropped);
-    return true;
+    return e;
 }
 
 static void rest(struct listener *l)
@@ -189,25 +186,37 @@ static bool is_peers_fault(int e)
            e == ENETUNREACH || e == EPERM;
 }
 
+/* ERR_AGAIN: nobody waits. ERR_SYS: it makes no sense to try again at once. */
+static enum err accept_one(struct listener *l)
+{
+    union listen_sockaddr sa = {0};
+    socklen_t len = sizeof sa.room;
+    int fd = accept4(l->fd, &sa.any, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+        struct listen_addr peer;
+        listen_addr_from(&peer, &sa.any);
+        l->fn(l->arg, fd, &peer);
+        return ERR_OK;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return ERR_AGAIN;
+    if (is_peers_fault(errno))
+        return ERR_OK;
+    /* Without a descriptor accept() does not even look whether somebody waits. */
+    if ((errno == EMFILE || errno == ENFILE) && l->reserve >= 0)
+        return shed(l);
+    return ERR_SYS;
+}
+
 static void on_ready(void *arg, unsigned events)
 {
     struct listener *l = arg;
+    enum err e = ERR_OK;
     (void)events;
-    for (int n = 0; n < LISTEN_BATCH && loop_io_is_open(&l->io); n++) {
-        union listen_sockaddr sa = {0};
-        socklen_t len = sizeof sa.room;
-        int fd = accept4(l->fd, &sa.any, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd >= 0) {
-            struct listen_addr peer;
-            listen_addr_from(&peer, &sa.any);
-            l->fn(l->arg, fd, &peer);
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            return;
-        } else if (!is_peers_fault(errno) && !((errno == EMFILE || errno == ENFILE) && shed(l))) {
-            rest(l);
-            return;
-        }
-    }
+    for (int n = 0; n < LISTEN_BATCH && e == ERR_OK && loop_io_is_open(&l->io); n++)
+        e = accept_one(l);
+    if (e == ERR_SYS)
+        rest(l);
 }
 
 enum err listen_open(struct listener *l, struct loop *loop, int fd, listen_fn *fn, void *arg)

@@ -183,8 +183,16 @@ void loop_free(struct loop **ref)
 void loop_run(struct loop *loop)
 {
     loop->stopping = false;
-    while (!loop->stopping && uv_run(&loop->uv, UV_RUN_ONCE) != 0)
-        ;
+    loop->now = 0;
+    plan_waking(loop); /* a loop with nothing but timers is alive too */
+    while (!loop->stopping) {
+        if (uv_run(&loop->uv, UV_RUN_ONCE) != 0)
+            continue;
+        /* The last thing that it lived for may have led to more. */
+        end_round(loop);
+        if (uv_loop_alive(&loop->uv) == 0)
+            return;
+    }
     end_round(loop);
 }
 

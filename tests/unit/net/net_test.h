@@ -33,12 +33,14 @@ struct door {
     void (*hook)(struct door *d, struct str in); /* called by on_data */
     struct tls_context *tls;                     /* for hooks */
     size_t steps;
+    int last_round;
 };
 
 struct world {
     struct loop *loop;
     struct conn_net *net;
     int rounds; /* until the loop is stopped */
+    int total;  /* rounds that have ended */
 };
 
 static inline struct door *door_of(struct conn *c)
@@ -90,6 +92,7 @@ static const struct conn_ops door_ops = {door_data, door_eof, door_sent, door_tl
 static inline void world_round(void *arg)
 {
     struct world *w = arg;
+    w->total++;
     if (w->rounds-- <= 0)
         loop_stop(w->loop);
     else
