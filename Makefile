@@ -193,7 +193,7 @@ bench: packages-build packages-bench
 
 # A bare echo server: the floor that figures are compared with.
 $(BUILD)/echo-bench: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/*.c))
-	@$(link)
+	@$(link) $(shell pkg-config --libs openssl 2>/dev/null)
 
 conf: $(BUILD)/ximssd
 	@$< -x sample > conf/ximssd.conf

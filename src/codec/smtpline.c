@@ -42,7 +42,7 @@ enum smtp_verb smtpline_verb(struct str line, struct str *rest)
 
 /* --- paths */
 
-/* Where the path's '>' stands, past quoted strings; s.n: nowhere. */
+/* Where the path's '>' stands, past quoted strings; s.n: nowhere, or a '<' is in the way. */
 static size_t path_end(struct str s)
 {
     bool quoted = false;
@@ -51,8 +51,8 @@ static size_t path_end(struct str s)
             i++;
         else if (s.p[i] == '"')
             quoted = !quoted;
-        else if (!quoted && s.p[i] == '>')
-            return i;
+        else if (!quoted && (s.p[i] == '>' || s.p[i] == '<'))
+            return s.p[i] == '>' ? i : s.n;
     }
     return s.n;
 }
@@ -60,7 +60,7 @@ static size_t path_end(struct str s)
 static bool legal_address(struct str a)
 {
     for (size_t i = 0; i < a.n; i++) {
-        if ((unsigned char)a.p[i] < 0x20 || a.p[i] == 0x7f || a.p[i] == '<')
+        if ((unsigned char)a.p[i] < 0x20 || a.p[i] == 0x7f)
             return false;
     }
     return utf8_valid(a);

@@ -174,8 +174,11 @@ static void rest(struct listener *l)
 static void on_rested(struct timer *t)
 {
     struct listener *l = CONTAINER_OF(t, struct listener, rest);
-    if (loop_io_is_open(&l->io))
-        loop_io_set(&l->io, LOOP_READ);
+    if (!loop_io_is_open(&l->io))
+        return;
+    if (l->reserve < 0)
+        l->reserve = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+    loop_io_set(&l->io, LOOP_READ);
 }
 
 /* An error of accept() that is about the connection, not about us (accept(2), "Error handling"). */

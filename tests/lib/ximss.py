@@ -242,12 +242,15 @@ class Server:
         return " serving: " in self.log()
 
     def log(self):
+        if not os.path.exists(self.log_path):
+            return ""  # never started
         with open(self.log_path, errors="replace") as f:
             return f.read()
 
     def stop(self):
         """SIGTERM; the exit code."""
         if self.process is None:
+            shutil.rmtree(self.run_dir, ignore_errors=True)
             return None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

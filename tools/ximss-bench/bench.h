@@ -26,11 +26,11 @@ struct options {
     struct address to, lmtp;
     bool tls, login, hold, has_to, has_lmtp;
     uint32_t connections;
-    uint32_t pipeline;   /* requests in flight per connection */
-    uint32_t accounts;   /* bench0@domain ... */
-    uint32_t count;      /* operations, for modes that count instead of taking time */
-    uint32_t parallel;   /* connections that are being opened at once */
-    uint32_t size;       /* bytes of a delivered message */
+    uint32_t pipeline;    /* requests in flight per connection */
+    uint32_t accounts;    /* bench0@domain ... */
+    uint32_t count;       /* operations, for modes that count instead of taking time */
+    uint32_t parallel;    /* connections that are being opened at once */
+    uint32_t size;        /* bytes of a delivered message */
     double seconds, warm; /* measured time, and time before it */
     const char *domain, *password;
     pid_t server; /* the master, or 0 */
@@ -43,10 +43,10 @@ _Noreturn void fail(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* --- figures: one JSON line in the end */
 
 struct figures {
-    int64_t began, ended;    /* clock_mono() */
-    int64_t cpu;             /* of all processes of the server, nanoseconds */
-    uint64_t ops;            /* between the two */
-    int64_t *samples;        /* nanoseconds; at most SAMPLES_MAX, the rest is thinned out */
+    int64_t began, ended;     /* clock_mono() */
+    int64_t cpu;              /* of all processes of the server, nanoseconds */
+    uint64_t ops;             /* between the two */
+    int64_t *samples;         /* nanoseconds; at most SAMPLES_MAX, the rest is thinned out */
     uint32_t nsamples, every; /* each `every`th is kept */
     uint64_t seen;
     pid_t server;

@@ -58,11 +58,12 @@ void figures_print(struct figures *f, const struct options *o, const char *extra
 {
     double seconds = (double)(f->ended - f->began) / 1e9;
     double ops = (double)f->ops;
-    printf("{\"mode\":\"%s\",\"tls\":%s,\"connections\":%u,\"pipeline\":%u,\"ops\":%llu,\"seconds\":%.3f,"
+    printf("{\"mode\":\"%s\",\"tls\":%s,\"connections\":%u,\"pipeline\":%u,\"ops\":%llu,"
+           "\"seconds\":%.3f,"
            "\"rate\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f",
-           o->mode, o->tls ? "true" : "false", o->connections, o->pipeline, (unsigned long long)f->ops,
-           seconds, seconds > 0 ? ops / seconds : 0, (double)figures_quantile(f, 0.5) / 1e3,
-           (double)figures_quantile(f, 0.99) / 1e3);
+           o->mode, o->tls ? "true" : "false", o->connections, o->pipeline,
+           (unsigned long long)f->ops, seconds, seconds > 0 ? ops / seconds : 0,
+           (double)figures_quantile(f, 0.5) / 1e3, (double)figures_quantile(f, 0.99) / 1e3);
     if (f->server != 0 && f->ops != 0)
         printf(",\"cpu_us\":%.3f", (double)f->cpu / 1e3 / ops);
     printf("%s}\n", extra);

@@ -1,0 +1,613 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+/*
+ * TLS on connections: handshakes, traffic, ends, starttls, limits.
+ */
+#include <errno.h>
+
+#include "tests/unit/net/tls_test.h"
+
+static struct world w;
+static struct cert cert;
+static struct tls_context *ctx;
+static const char keys[TLS_TICKET_KEY] = "0123456789abcdef";
+
+static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+
+static int setup(void **state)
+{
+    (void)state;
+    world_open(&w, &CONN_OPTIONS_DEFAULT);
+    cert_make(&cert, "harbor.example");
+    ctx = context_make(&cert, (struct str){keys, sizeof keys}, "");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    tls_context_unref(&ctx);
+    cert_free(&cert);
+    world_close(&w);
+    return 0;
+}
+
+static void with_options(struct conn_options o)
+{
+    conn_net_set_options(w.net, &o);
+}
+
+static void heard(struct door *d, struct str want)
+{
+    assert_int_equal(d->in.n, want.n);
+    assert_memory_equal(d->in.p, want.p, want.n);
+}
+
+static void end(struct door *d, struct client *c)
+{
+    client_free(c);
+    door_end(&w, d);
+    assert_int_equal(conn_net_handshakes(w.net), 0);
+}
+
+/* A door and a client that have finished their handshake. */
+static void join(struct door *d, struct client *c, int version)
+{
+    client_init(c, door_open(&w, d, ctx), version);
+    SSL_set_tlsext_host_name(c->ssl, "mail.harbor.example");
+    client_shake(c, &w);
+    assert_int_equal(c->done, 1);
+    spin(&w, 2);
+    assert_int_equal(d->tls_ok, 1);
+}
+
+static void both_versions(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+        struct door d;
+        struct client c;
+        char got[64];
+        join(&d, &c, versions[i]);
+        assert_true(conn_is_tls(&d.conn));
+        assert_false(conn_in_handshake(&d.conn));
+        assert_string_equal(conn_tls_version(&d.conn), SSL_get_version(c.ssl));
+        assert_string_equal(conn_tls_version(&d.conn), i == 0 ? "TLSv1.2" : "TLSv1.3");
+        assert_string_equal(conn_tls_cipher(&d.conn), SSL_get_cipher_name(c.ssl));
+        assert_string_equal(conn_tls_name(&d.conn), "mail.harbor.example");
+        assert_false(conn_tls_resumed(&d.conn));
+        client_say(&c, &w, "<noop id=\"1\"/>", 15);
+        heard(&d, STR("<noop id=\"1\"/>\0"));
+        conn_write(&d.conn, STR("<response id=\"1\"/>"));
+        assert_int_equal(client_hear(&c, &w, got, sizeof got), 18);
+        assert_int_equal(d.sent, 18);
+        end(&d, &c);
+    }
+}
+
+/* One byte at a time, handshake and all; and the first application bytes in the segment of the Finished. */
+static void every_byte_alone(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+        struct door d;
+        struct client c;
+        client_init(&c, door_open(&w, &d, ctx), versions[i]);
+        c.chunk = 1;
+        client_shake(&c, &w);
+        assert_int_equal(c.done, 1);
+        client_say(&c, &w, "one two three", 13);
+        heard(&d, STR("one two three"));
+        end(&d, &c);
+    }
+    struct door d;
+    struct client c;
+    client_init(&c, door_open(&w, &d, ctx), TLS1_3_VERSION);
+    for (int i = 0; i < 20 && SSL_do_handshake(c.ssl) != 1; i++)
+        client_carry(&c, &w);
+    assert_int_equal(SSL_write(c.ssl, "early bird", 10), 10); /* behind the unsent Finished */
+    client_carry(&c, &w);
+    spin(&w, 3);
+    assert_int_equal(d.tls_ok, 1);
+    heard(&d, STR("early bird"));
+    end(&d, &c);
+}
+
+static void bulk(struct door *d, struct str in)
+{
+    conn_write(&d->conn, in);
+}
+
+/* An echo of much data through small buffers. */
+static void bulk_both_ways(void **state)
+{
+    (void)state;
+    enum { BYTES = 1500000 };
+    static char sent[BYTES], got[BYTES];
+    for (size_t i = 0; i < BYTES; i++)
+        sent[i] = (char)(i * 2654435761u >> 11);
+    for (size_t v = 0; v < ARRAY_LEN(versions); v++) {
+        struct door d;
+        struct client c;
+        int small = 4096;
+        size_t out = 0, in = 0;
+        join(&d, &c, versions[v]);
+        d.hook = bulk;
+        setsockopt(d.conn.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+        for (int i = 0; i < 100000 && in < BYTES && c.error == 0; i++) {
+            if (out < BYTES && BIO_ctrl_pending(c.out) < 100000) {
+                int n =
+                    SSL_write(c.ssl, sent + out, BYTES - out < 30000 ? (int)(BYTES - out) : 30000);
+                assert_true(n > 0);
+                out += (size_t)n;
+            }
+            in += client_hear(&c, &w, got + in, BYTES - in);
+        }
+        assert_int_equal(in, BYTES);
+        assert_memory_equal(sent, got, BYTES);
+        assert_int_equal(d.sent, BYTES);
+        end(&d, &c);
+    }
+}
+
+static void ends_with_close_notify(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < ARRAY_LEN(versions); v++) {
+        struct door d;
+        struct client c;
+        char got[32];
+        join(&d, &c, versions[v]);
+        SSL_write(c.ssl, "unread by the door", 18);
+        conn_write(&d.conn, STR("<bye/>"));
+        conn_close(&d.conn);
+        client_carry(&c, &w);
+        assert_int_equal(client_hear(&c, &w, got, sizeof got), 6);
+        assert_int_equal(c.error, SSL_ERROR_ZERO_RETURN);
+        assert_true(c.fin);
+        shutdown(c.fd, SHUT_WR);
+        spin(&w, 3);
+        assert_int_equal(d.closed, 1);
+        assert_int_equal(d.why, CONN_END_DONE);
+        heard(&d, STR(""));
+        end(&d, &c);
+    }
+}
+
+static void half_close(void **state)
+{
+    (void)state;
+    for (int fin = 0; fin < 2; fin++) { /* close_notify, or only a FIN */
+        struct door d;
+        struct client c;
+        char got[32];
+        join(&d, &c, TLS1_3_VERSION);
+        SSL_write(c.ssl, "last", 4);
+        if (!fin)
+            SSL_shutdown(c.ssl);
+        client_carry(&c, &w);
+        if (fin)
+            shutdown(c.fd, SHUT_WR);
+        spin(&w, 3);
+        heard(&d, STR("last"));
+        assert_int_equal(d.eofs, 1);
+        assert_true(conn_is_open(&d.conn));
+        conn_write(&d.conn, STR("answer"));
+        conn_close(&d.conn);
+        if (!fin) {
+            spin(&w, 2);
+            ssize_t n = recv(c.fd, got, sizeof got, MSG_DONTWAIT);
+            assert_true(n >
+                        6); /* a record; this client's library reads no more after its own end */
+        } else {
+            assert_int_equal(client_hear(&c, &w, got, sizeof got), 6);
+        }
+        end(&d, &c);
+    }
+}
+
+static void pausing(void **state)
+{
+    (void)state;
+    struct door d;
+    struct client c;
+    join(&d, &c, TLS1_3_VERSION);
+    conn_pause(&d.conn);
+    client_say(&c, &w, "one", 3);
+    client_say(&c, &w, "two", 3);
+    spin(&w, 5);
+    heard(&d, STR(""));
+    conn_resume(&d.conn);
+    spin(&w, 3);
+    heard(&d, STR("onetwo"));
+    end(&d, &c);
+}
+
+static void broken_record(void **state)
+{
+    (void)state;
+    struct door d;
+    struct client c;
+    char *p, got[8];
+    join(&d, &c, TLS1_3_VERSION);
+    SSL_write(c.ssl, "good", 4);
+    client_carry(&c, &w);
+    SSL_write(c.ssl, "evil", 4);
+    long n = BIO_get_mem_data(c.out, &p);
+    p[n - 1] ^= 1;
+    client_carry(&c, &w);
+    heard(&d, STR("good"));
+    (void)client_hear(&c, &w, got, sizeof got);
+    assert_int_equal(c.error, SSL_ERROR_SSL); /* the alert arrived */
+    close(c.fd);
+    c.fd = -1;
+    spin(&w, 3);
+    assert_int_equal(d.closed, 1);
+    assert_int_equal(d.why, CONN_END_TLS);
+    end(&d, &c);
+}
+
+/* --- handshakes that fail */
+
+static void must_fail(struct door *d, int peer)
+{
+    spin(&w, 4);
+    assert_true(d->problem[0] != '\0');
+    assert_int_equal(d->tls_ok, 0);
+    heard(d, STR(""));
+    close(peer);
+    spin(&w, 3);
+    assert_int_equal(d->closed, 1);
+    assert_int_equal(d->why, CONN_END_TLS);
+    door_end(&w, d);
+    assert_int_equal(conn_net_handshakes(w.net), 0);
+}
+
+static void garbage(void **state)
+{
+    (void)state;
+    static const struct {
+        struct str bytes;
+    } bad[] = {{{"GET / HTTP/1.0\r\n\r\n", 18}},
+               {{"<login id=\"1\"/>\0<noop id=\"2\"/>\0", 31}},
+               {{"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", 10}},
+               {{"\x16\x03\x01\xff\xff\x01\x00\x00\x01\x00", 10}},
+               {{"\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10", 11}},
+               {{"\x15\x03\x01\x00\x02\x02\x28", 7}}};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct door d;
+        int peer = door_open(&w, &d, ctx);
+        assert_int_equal(send(peer, bad[i].bytes.p, bad[i].bytes.n, 0), bad[i].bytes.n);
+        must_fail(&d, peer);
+    }
+    /* All first bytes but that of a handshake record. */
+    for (int byte = 0; byte < 256; byte++) {
+        char bytes[64];
+        struct door d;
+        if (byte == 0x16)
+            continue;
+        memset(bytes, byte, sizeof bytes);
+        int peer = door_open(&w, &d, ctx);
+        assert_int_equal(send(peer, bytes, sizeof bytes, 0), sizeof bytes);
+        shutdown(peer,
+                 SHUT_WR); /* for those that look like the head of a longer old-style record */
+        must_fail(&d, peer);
+    }
+    /* Silence, then gone. */
+    struct door d;
+    int peer = door_open(&w, &d, ctx);
+    shutdown(peer, SHUT_WR);
+    must_fail(&d, peer);
+}
+
+static void old_versions_are_refused(void **state)
+{
+    (void)state;
+    struct door d;
+    struct client c;
+    client_init(&c, door_open(&w, &d, ctx), TLS1_1_VERSION);
+    SSL_set_security_level(c.ssl, 0);
+    client_shake(&c, &w);
+    assert_int_equal(c.done, 0);
+    int peer = c.fd;
+    c.fd = -1;
+    must_fail(&d, peer);
+    client_free(&c);
+}
+
+static void handshake_timeout(void **state)
+{
+    (void)state;
+    struct conn_options o = CONN_OPTIONS_DEFAULT;
+    o.handshake_timeout = 80 * CLOCK_MS;
+    with_options(o);
+    for (int bytes = 0; bytes < 8; bytes += 7) { /* silent; or in the middle of a ClientHello */
+        struct door d;
+        int peer = door_open(&w, &d, ctx);
+        assert_int_equal(send(peer, "\x16\x03\x01\x00\x80\x01\x00", (size_t)bytes, 0), bytes);
+        spin(&w, 3);
+        assert_int_equal(conn_net_handshakes(w.net), bytes != 0);
+        assert_int_equal(d.closed, 0);
+        await(&w, &d.closed, 3);
+        assert_int_equal(d.closed, 1);
+        assert_int_equal(d.why, CONN_END_TLS);
+        assert_string_equal(d.problem, "the handshake took too long");
+        close(peer);
+        door_end(&w, &d);
+    }
+    assert_int_equal(conn_net_handshakes(w.net), 0);
+}
+
+/* --- limits of the process */
+
+static void handshakes_in_flight(void **state)
+{
+    (void)state;
+    struct conn_options o = CONN_OPTIONS_DEFAULT;
+    o.handshakes = 3;
+    with_options(o);
+    struct door slow[4], d;
+    int peer[4];
+    struct client c;
+    for (int i = 0; i < 4; i++) {
+        peer[i] = door_open(&w, &slow[i], ctx);
+        spin(&w, 2);
+        assert_int_equal(conn_net_handshakes(w.net), i < 3 ? i : 3); /* silent ones do not count */
+        assert_int_equal(send(peer[i], "\x16\x03\x01", 3, 0), 3);
+        spin(&w, 3);
+        assert_int_equal(conn_net_handshakes(w.net), i < 2 ? i + 1 : 3);
+    }
+    /* A good client has to wait for its turn ... */
+    client_init(&c, door_open(&w, &d, ctx), TLS1_3_VERSION);
+    client_shake(&c, &w);
+    assert_int_equal(c.done, 0);
+    /* ... until two have gone: the fourth was before it. */
+    conn_abort(&slow[0].conn);
+    spin(&w, 3);
+    assert_int_equal(conn_net_handshakes(w.net), 3);
+    client_shake(&c, &w);
+    assert_int_equal(c.done, 0);
+    conn_abort(&slow[1].conn);
+    spin(&w, 3);
+    client_shake(&c, &w);
+    assert_int_equal(c.done, 1);
+    for (int i = 0; i < 4; i++) {
+        close(peer[i]);
+        door_end(&w, &slow[i]);
+    }
+    end(&d, &c);
+}
+
+static int done_now, done_round, done_most;
+
+static void count_done(struct conn *c, const char *problem)
+{
+    door_tls(c, problem);
+    if (done_round != w.total)
+        done_now = 0;
+    done_round = w.total;
+    if (++done_now > done_most)
+        done_most = done_now;
+}
+
+static void four_steps_a_round(void **state)
+{
+    (void)state;
+    enum { N = 21 };
+    static struct door d[N];
+    struct client c[N];
+    static const struct conn_ops ops = {door_data, door_eof, door_sent, count_done, door_closed};
+    done_most = 0;
+    for (int i = 0; i < N; i++) {
+        client_init(&c[i], door_open(&w, &d[i], ctx), TLS1_3_VERSION);
+        d[i].conn.ops = &ops;
+        assert_int_equal(SSL_do_handshake(c[i].ssl), -1);
+        char *p;
+        long n = BIO_get_mem_data(c[i].out, &p);
+        assert_int_equal(send(c[i].fd, p, (size_t)n, 0), n);
+        (void)BIO_reset(c[i].out);
+    }
+    int before = w.total;
+    spin(&w, 1);
+    int answered = 0;
+    for (int i = 0; i < N; i++) {
+        char byte;
+        answered += recv(c[i].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+    }
+    assert_true(answered <= CONN_STEPS * (w.total - before));
+    spin(&w, 10);
+    for (int i = 0; i < N; i++) {
+        char bytes[4096], *p;
+        ssize_t got = recv(c[i].fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        assert_true(got > 0);
+        BIO_write(c[i].in, bytes, (int)got);
+        assert_int_equal(SSL_do_handshake(c[i].ssl), 1);
+        long n = BIO_get_mem_data(c[i].out, &p);
+        assert_int_equal(send(c[i].fd, p, (size_t)n, 0), n);
+        (void)BIO_reset(c[i].out);
+    }
+    spin(&w, 10);
+    assert_int_equal(done_most, CONN_STEPS);
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(d[i].tls_ok, 1);
+        client_free(&c[i]);
+        door_end(&w, &d[i]);
+    }
+}
+
+/* --- starttls */
+
+static const char answer[] = "<response id=\"t\"/>";
+
+static void starttls_on_data(struct door *d, struct str in)
+{
+    size_t end = str_find(in, '\0');
+    if (conn_is_tls(&d->conn) || end == in.n)
+        return;
+    conn_write(&d->conn, (struct str){answer, sizeof answer});
+    conn_start_tls(&d->conn, d->tls, str_sub(in, end + 1, in.n - end - 1));
+    conn_write(&d->conn, STR("held back"));
+    assert_true(conn_in_handshake(&d->conn) || !conn_is_open(&d->conn));
+}
+
+static int starttls_door(struct door *d)
+{
+    int peer = door_open(&w, d, NULL);
+    d->hook = starttls_on_data;
+    d->tls = ctx;
+    return peer;
+}
+
+static void starttls(void **state)
+{
+    (void)state;
+    struct door d;
+    struct client c;
+    char got[64];
+    int peer = starttls_door(&d);
+    assert_int_equal(send(peer, "<starttls id=\"t\"/>", 19, 0), 19);
+    spin(&w, 5);
+    assert_int_equal(recv(peer, got, sizeof got, MSG_DONTWAIT),
+                     sizeof answer); /* and nothing behind it */
+    assert_memory_equal(got, answer, sizeof answer);
+    client_init(&c, peer, TLS1_3_VERSION);
+    client_shake(&c, &w);
+    assert_int_equal(d.tls_ok, 1);
+    assert_int_equal(client_hear(&c, &w, got, sizeof got), 9);
+    assert_memory_equal(got, "held back", 9);
+    client_say(&c, &w, "secret", 6);
+    heard(&d, STR("<starttls id=\"t\"/>\0secret"));
+    end(&d, &c);
+}
+
+/* Whatever stands behind starttls before its response left ends the connection, and no response leaves. */
+static void starttls_injection(void **state)
+{
+    (void)state;
+    static char hello[600];
+    struct client c;
+    client_init(&c, -1, TLS1_3_VERSION);
+    (void)SSL_do_handshake(c.ssl);
+    int hello_n = BIO_read(c.out, hello, sizeof hello);
+    const struct str behind[] = {STR("<noop id=\"1\"/>\0"),
+                                 STR("<"),
+                                 STR("\0"),
+                                 STR(" "),
+                                 STR("\r\n"),
+                                 STR("<starttls id=\"u\"/>\0"),
+                                 STR("<login id=\"L\" authData=\"dora\" password=\"x\"/>\0"),
+                                 {hello, (size_t)hello_n}};
+    for (size_t i = 0; i < ARRAY_LEN(behind); i++) {
+        for (int split = 0; split < 2; split++) {
+            struct door d;
+            char bytes[1000], got[8];
+            int peer = starttls_door(&d);
+            memcpy(bytes, "<starttls id=\"t\"/>", 19);
+            memcpy(bytes + 19, behind[i].p, behind[i].n);
+            if (split)
+                assert_int_equal(send(peer, bytes, 19, 0), 19);
+            size_t at = split ? 19 : 0;
+            assert_int_equal(send(peer, bytes + at, 19 + behind[i].n - at, 0),
+                             19 + behind[i].n - at);
+            spin(&w, 5);
+            assert_int_equal(d.closed, 1);
+            assert_int_equal(d.why, CONN_END_INJECTION);
+            assert_true(recv(peer, got, sizeof got, MSG_DONTWAIT) <= 0);
+            close(peer);
+            door_end(&w, &d);
+        }
+    }
+    client_free(&c);
+}
+
+static int late_peer;
+static struct str late_bytes;
+
+static void starttls_then_more_arrives(struct door *d, struct str in)
+{
+    starttls_on_data(d, in);
+    /* After the read, before the end of the round. */
+    assert_int_equal(send(late_peer, late_bytes.p, late_bytes.n, 0), late_bytes.n);
+}
+
+static void starttls_injection_in_a_second_segment(void **state)
+{
+    (void)state;
+    const struct str late[] = {STR("<noop id=\"1\"/>\0"), STR("\0"), STR("\x16\x03\x01")};
+    for (size_t i = 0; i < ARRAY_LEN(late); i++) {
+        struct door d;
+        char got[8];
+        late_peer = starttls_door(&d);
+        late_bytes = late[i];
+        d.hook = starttls_then_more_arrives;
+        assert_int_equal(send(late_peer, "<starttls id=\"t\"/>", 19, 0), 19);
+        spin(&w, 5);
+        assert_int_equal(d.closed, 1);
+        assert_int_equal(d.why, CONN_END_INJECTION);
+        assert_true(recv(late_peer, got, sizeof got, MSG_DONTWAIT) <= 0);
+        close(late_peer);
+        door_end(&w, &d);
+    }
+}
+
+/* In clear after the response: the handshake fails, and nobody executes it. */
+static void starttls_then_clear_text(void **state)
+{
+    (void)state;
+    struct door d;
+    char got[64];
+    int peer = starttls_door(&d);
+    assert_int_equal(send(peer, "<starttls id=\"t\"/>", 19, 0), 19);
+    spin(&w, 3);
+    assert_int_equal(recv(peer, got, sizeof got, MSG_DONTWAIT), sizeof answer);
+    assert_int_equal(send(peer, "<noop id=\"1\"/>", 15, 0), 15);
+    spin(&w, 4);
+    assert_true(d.problem[0] != '\0');
+    heard(&d, STR("<starttls id=\"t\"/>\0"));
+    close(peer);
+    spin(&w, 3);
+    assert_int_equal(d.closed, 1);
+    assert_int_equal(d.why, CONN_END_TLS);
+    door_end(&w, &d);
+}
+
+/* The server changes its mind: what was to be protected does not leave in clear. */
+static void close_during_starttls(void **state)
+{
+    (void)state;
+    struct door d;
+    char got[64];
+    int peer = starttls_door(&d);
+    door_data(&d.conn, STR("<starttls id=\"t\"/>\0"));
+    conn_close(&d.conn);
+    spin(&w, 3);
+    assert_int_equal(recv(peer, got, sizeof got, MSG_DONTWAIT), sizeof answer);
+    assert_int_equal(recv(peer, got, sizeof got, MSG_DONTWAIT), 0);
+    close(peer);
+    door_end(&w, &d);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(both_versions),
+        T(every_byte_alone),
+        T(bulk_both_ways),
+        T(ends_with_close_notify),
+        T(half_close),
+        T(pausing),
+        T(broken_record),
+        T(garbage),
+        T(old_versions_are_refused),
+        T(handshake_timeout),
+        T(handshakes_in_flight),
+        T(four_steps_a_round),
+        T(starttls),
+        T(starttls_injection),
+        T(starttls_injection_in_a_second_segment),
+        T(starttls_then_clear_text),
+        T(close_during_starttls),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
