@@ -127,7 +127,7 @@ static void serve_clear(struct peer *p)
         drop(p);
 }
 
-static int run_echo(int argc, char **argv)
+static _Noreturn void run_echo(int argc, char **argv)
 {
     struct rlimit files;
     SSL_CTX *ctx = argc == 5 ? open_tls(argv[3], argv[4]) : NULL;
@@ -188,7 +188,7 @@ static int run_append(char **argv)
 int main(int argc, char **argv)
 {
     if ((argc == 3 || argc == 5) && strcmp(argv[1], "echo") == 0)
-        return run_echo(argc, argv);
+        run_echo(argc, argv);
     if (argc == 5 && strcmp(argv[1], "append") == 0)
         return run_append(argv);
     fputs("usage: echo-bench echo PORT [CERTIFICATE KEY] | echo-bench append FILE SIZE SECONDS\n",

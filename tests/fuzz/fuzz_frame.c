@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: The ximssd authors
 /*
  * fuzz_frame: the messages of a stream do not depend on how it was cut into pieces, nor on pauses
- * between messages. The first byte chooses the cap, the second seeds the cuts.
+ * between messages. The first byte chooses the cap and the limits, the second seeds the cuts.
  */
 #include <stdlib.h>
 
@@ -14,6 +14,8 @@ struct result {
     enum err e;
     struct str msg; /* bytes copied into the pool */
 };
+
+static const struct frame_limits *limits;
 
 struct run {
     struct result list[MAX_RESULTS];
@@ -45,7 +47,7 @@ static bool take_all(struct frame *f, struct str *in, struct run *r, uint32_t *p
     for (;;) {
         if (pause != NULL && rnd(pause) % 4 == 0)
             return false;
-        enum err e = frame_next(f, in, &msg);
+        enum err e = frame_next(f, limits, in, &msg);
         if (e == ERR_AGAIN)
             return false;
         note(r, e, msg);
@@ -96,10 +98,13 @@ static void run_cut(struct str bytes, size_t max, uint32_t seed, struct run *r)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const size_t caps[] = {20, 300, 17000, 70000};
+    static const struct frame_limits sets[] = {{1024, 16, 8}, {65536, 1024, 256}, {100, 3, 1}};
     static struct run a, b;
     if (size < 2)
         return 0;
     size_t max = caps[data[0] % ARRAY_LEN(caps)];
+    size_t set = data[0] / ARRAY_LEN(caps) % (ARRAY_LEN(sets) + 1);
+    limits = set == 0 ? NULL : &sets[set - 1];
     struct str bytes = {(const char *)data + 2, size - 2};
     a.n = b.n = 0;
     buf_init(&a.pool, SIZE_MAX);

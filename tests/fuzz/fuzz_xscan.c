@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         parser = xmsg_parser_new();
     BUG_IF(parser == NULL);
     xscan_rescue(bytes, &guess);
-    if (frame_check(bytes, FRAME_MAX_LOGIN, &msg) != ERR_OK)
+    if (frame_check(bytes, FRAME_MAX_LOGIN, NULL, &msg) != ERR_OK)
         return 0;
     xscan_start(msg, &s);
     xscan_rescue(msg, &guess);

@@ -25,13 +25,15 @@ static void assert_str(struct str got, struct str want)
         fail_msg("got '%.*s', not '%.*s'", STR_FMT(got), STR_FMT(want));
 }
 
+static const struct frame_limits *limits; /* for verdict() */
+
 /* The verdict on one message that arrives whole. */
 static enum err verdict(struct str bytes, size_t max)
 {
     struct frame f;
     struct str msg;
     frame_init(&f, max);
-    return frame_next(&f, &bytes, &msg);
+    return frame_next(&f, limits, &bytes, &msg);
 }
 
 /* What is expected of a stream: messages one after the other. */
@@ -57,7 +59,7 @@ static void feed(struct reader *r, struct str piece, bool pauses)
     struct str in, msg;
     assert_int_equal(frame_join(&r->held, (struct str){own, piece.n}, &in), ERR_OK);
     while (!pauses || rnd(3) != 0) {
-        enum err e = frame_next(&r->f, &in, &msg);
+        enum err e = frame_next(&r->f, NULL, &in, &msg);
         if (e == ERR_AGAIN)
             break;
         assert_true(r->at < r->n);
@@ -124,21 +126,21 @@ static void test_whole_message_is_not_copied(void **state)
     frame_init(&f, 100);
     buf_init(&held, 100);
     assert_int_equal(frame_join(&held, fresh, &in), ERR_OK);
-    assert_int_equal(frame_next(&f, &in, &msg), ERR_OK);
+    assert_int_equal(frame_next(&f, NULL, &in, &msg), ERR_OK);
     assert_ptr_equal(msg.p, fresh.p);
-    assert_int_equal(frame_next(&f, &in, &msg), ERR_OK);
+    assert_int_equal(frame_next(&f, NULL, &in, &msg), ERR_OK);
     assert_ptr_equal(msg.p, fresh.p + 5);
     fresh.n--; /* without the last zero byte */
     in.n--;
-    assert_int_equal(frame_next(&f, &in, &msg), ERR_AGAIN);
+    assert_int_equal(frame_next(&f, NULL, &in, &msg), ERR_AGAIN);
     assert_null(held.p);
     assert_int_equal(frame_stash(&held, in), ERR_OK);
     assert_int_equal(held.n, 3);
     assert_true(frame_begun(&f));
     assert_int_equal(frame_join(&held, Z("</c> \n"), &in), ERR_OK);
-    assert_int_equal(frame_next(&f, &in, &msg), ERR_OK);
+    assert_int_equal(frame_next(&f, NULL, &in, &msg), ERR_OK);
     assert_str(msg, STR("<c></c>"));
-    assert_int_equal(frame_next(&f, &in, &msg), ERR_AGAIN);
+    assert_int_equal(frame_next(&f, NULL, &in, &msg), ERR_AGAIN);
     assert_int_equal(frame_stash(&held, in), ERR_OK);
     assert_null(held.p);
 }
@@ -235,7 +237,7 @@ static void test_pool_every_cut(void **state)
             reader_end(&r);
         }
         struct str msg;
-        assert_int_equal(frame_check(pool[i].bytes, 1000, &msg), want[0].e);
+        assert_int_equal(frame_check(pool[i].bytes, 1000, NULL, &msg), want[0].e);
         assert_str(msg, want[0].msg);
     }
 }
@@ -296,7 +298,7 @@ static void test_message_cap(void **state)
         assert_int_equal(b.n, n);
         buf_char(&b, '\0');
         assert_int_equal(verdict(buf_slice(&b), 1000), n > 1000 ? ERR_TOO_LONG : ERR_OK);
-        assert_int_equal(frame_check((struct str){b.p, n}, 1000, &msg),
+        assert_int_equal(frame_check((struct str){b.p, n}, 1000, NULL, &msg),
                          n > 1000 ? ERR_TOO_LONG : ERR_OK);
         /* byte by byte it is noticed at the byte that is too much, and stays so */
         frame_init(&f, 1000);
@@ -304,10 +306,10 @@ static void test_message_cap(void **state)
             in = (struct str){b.p + 1, i - 1}; /* the blank has gone */
             if (i == 1)
                 in = (struct str){b.p, 1};
-            assert_int_equal(frame_next(&f, &in, &msg), i > 1000 ? ERR_TOO_LONG : ERR_AGAIN);
+            assert_int_equal(frame_next(&f, NULL, &in, &msg), i > 1000 ? ERR_TOO_LONG : ERR_AGAIN);
         }
         in = STR("");
-        assert_int_equal(frame_next(&f, &in, &msg), n > 1000 ? ERR_TOO_LONG : ERR_AGAIN);
+        assert_int_equal(frame_next(&f, NULL, &in, &msg), n > 1000 ? ERR_TOO_LONG : ERR_AGAIN);
         buf_free(&b);
     }
 }
@@ -320,7 +322,7 @@ static void test_blanks_count(void **state)
     frame_init(&f, 10);
     for (int i = 0; i <= 11; i++) {
         struct str in = STR("\n");
-        assert_int_equal(frame_next(&f, &in, &msg), i >= 10 ? ERR_TOO_LONG : ERR_AGAIN);
+        assert_int_equal(frame_next(&f, NULL, &in, &msg), i >= 10 ? ERR_TOO_LONG : ERR_AGAIN);
     }
     assert_int_equal(verdict(Z("          "), 10), ERR_AGAIN);
     assert_int_equal(verdict(Z("           "), 10), ERR_TOO_LONG);
@@ -336,12 +338,12 @@ static void test_cap_is_raised_in_mid_message(void **state)
     struct str msg;
     struct str in = STR("<a>12345");
     frame_init(&f, 10);
-    assert_int_equal(frame_next(&f, &in, &msg), ERR_AGAIN);
+    assert_int_equal(frame_next(&f, NULL, &in, &msg), ERR_AGAIN);
     frame_set_max(&f, 14);
     in = Z("<a>1234567</a>");
-    assert_int_equal(frame_next(&f, &in, &msg), ERR_OK);
+    assert_int_equal(frame_next(&f, NULL, &in, &msg), ERR_OK);
     in = Z("<a>12345678</a>");
-    assert_int_equal(frame_next(&f, &in, &msg), ERR_TOO_LONG);
+    assert_int_equal(frame_next(&f, NULL, &in, &msg), ERR_TOO_LONG);
 }
 
 static enum err tag_of(size_t n, bool end)
@@ -358,7 +360,7 @@ static enum err tag_of(size_t n, bool end)
         buf_lit(&b, "'/></r>");
     }
     buf_char(&b, '\0');
-    enum err e = verdict(buf_slice(&b), FRAME_MAX_LOGIN);
+    enum err e = verdict(buf_slice(&b), FRAME_MAX_SESSION);
     buf_free(&b);
     return e;
 }
@@ -372,7 +374,7 @@ static enum err attrs_of(int n)
         buf_printf(&b, " a%d=''", i);
     buf_lit(&b, "><b c='d'/></a>");
     buf_char(&b, '\0');
-    enum err e = verdict(buf_slice(&b), FRAME_MAX_LOGIN);
+    enum err e = verdict(buf_slice(&b), FRAME_MAX_SESSION);
     buf_free(&b);
     return e;
 }
@@ -387,7 +389,7 @@ static enum err depth_of(int n, bool last_is_empty)
     for (int i = 0; i < n - 1; i++)
         buf_lit(&b, "</a>");
     buf_char(&b, '\0');
-    enum err e = verdict(buf_slice(&b), FRAME_MAX_LOGIN);
+    enum err e = verdict(buf_slice(&b), FRAME_MAX_SESSION);
     buf_free(&b);
     return e;
 }
@@ -400,7 +402,7 @@ static enum err name_of(size_t n, bool attr)
     fill(&b, 'n', n);
     buf_str(&b, attr ? STR("=''/>") : STR("/>"));
     buf_char(&b, '\0');
-    enum err e = verdict(buf_slice(&b), FRAME_MAX_LOGIN);
+    enum err e = verdict(buf_slice(&b), FRAME_MAX_SESSION);
     buf_free(&b);
     return e;
 }
@@ -413,26 +415,56 @@ static enum err decl_of(size_t n)
     fill(&b, ' ', n - 21);
     buf_lit(&b, "?><a/>");
     buf_char(&b, '\0');
-    enum err e = verdict(buf_slice(&b), FRAME_MAX_LOGIN);
+    enum err e = verdict(buf_slice(&b), FRAME_MAX_SESSION);
     buf_free(&b);
     return e;
+}
+
+static void caps_hold(size_t tag, int attrs, int depth)
+{
+    for (int d = -1; d <= 1; d++) {
+        enum err want = d > 0 ? ERR_ILLEGAL_XML : ERR_OK;
+        size_t one = (size_t)(d + 1);
+        assert_int_equal(tag_of(tag - 1 + one, false), want);
+        assert_int_equal(tag_of(tag - 1 + one, true), want);
+        assert_int_equal(attrs_of(attrs + d), want);
+        assert_int_equal(depth_of(depth + d, false), want);
+        assert_int_equal(depth_of(depth + d, true), want);
+        assert_int_equal(name_of(FRAME_MAX_NAME - 1 + one, false), want);
+        assert_int_equal(name_of(FRAME_MAX_NAME - 1 + one, true), want);
+        assert_int_equal(decl_of(FRAME_MAX_DECL - 1 + one), want);
+    }
 }
 
 static void test_caps(void **state)
 {
     (void)state;
-    for (int d = -1; d <= 1; d++) {
-        enum err want = d > 0 ? ERR_ILLEGAL_XML : ERR_OK;
-        size_t one = (size_t)(d + 1);
-        assert_int_equal(tag_of(FRAME_MAX_TAG - 1 + one, false), want);
-        assert_int_equal(tag_of(FRAME_MAX_TAG - 1 + one, true), want);
-        assert_int_equal(attrs_of(FRAME_MAX_ATTRS + d), want);
-        assert_int_equal(depth_of(FRAME_MAX_DEPTH + d, false), want);
-        assert_int_equal(depth_of(FRAME_MAX_DEPTH + d, true), want);
-        assert_int_equal(name_of(FRAME_MAX_NAME - 1 + one, false), want);
-        assert_int_equal(name_of(FRAME_MAX_NAME - 1 + one, true), want);
-        assert_int_equal(decl_of(FRAME_MAX_DECL - 1 + one), want);
+    static const struct frame_limits sets[] = {
+        {1024, 16, 8}, {5000, 100, 33}, {FRAME_TOP_TAG, FRAME_TOP_ATTRS, FRAME_TOP_DEPTH}};
+    caps_hold(FRAME_MAX_TAG, FRAME_MAX_ATTRS, FRAME_MAX_DEPTH);
+    for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
+        limits = &sets[i];
+        caps_hold(limits->tag, (int)limits->attrs, (int)limits->depth);
     }
+    limits = NULL;
+}
+
+/* They may change in the middle of a message: what is counted from then on is held against the new ones. */
+static void test_limits_change_in_mid_message(void **state)
+{
+    (void)state;
+    static const struct frame_limits low = {1024, 16, 8};
+    struct frame f;
+    struct str msg;
+    struct str in = STR("<a><a><a><a><a><a><a><a><a>");
+    frame_init(&f, 1000);
+    assert_int_equal(frame_next(&f, NULL, &in, &msg), ERR_AGAIN);
+    in = Z("<a><a><a><a><a><a><a><a><a></a></a></a></a></a></a></a></a></a>");
+    assert_int_equal(frame_next(&f, &low, &in, &msg), ERR_OK);
+    in = STR("<a><a><a><a><a><a><a><a><a>");
+    assert_int_equal(frame_next(&f, NULL, &in, &msg), ERR_AGAIN);
+    in = Z("<a><a><a><a><a><a><a><a><a><a/></a></a></a></a></a></a></a></a></a>");
+    assert_int_equal(frame_next(&f, &low, &in, &msg), ERR_ILLEGAL_XML);
 }
 
 /* Only the head of a refused message is kept, however long it is, and the stream goes on behind it. */
@@ -471,15 +503,15 @@ static void test_large_memory_goes_back(void **state)
     buf_init(&big, SIZE_MAX);
     fill(&big, 'x', 1000000);
     assert_int_equal(frame_join(&held, STR("<a>"), &in), ERR_OK);
-    assert_int_equal(frame_next(&f, &in, &msg), ERR_AGAIN);
+    assert_int_equal(frame_next(&f, NULL, &in, &msg), ERR_AGAIN);
     assert_int_equal(frame_stash(&held, in), ERR_OK);
     assert_int_equal(frame_join(&held, buf_slice(&big), &in), ERR_OK);
-    assert_int_equal(frame_next(&f, &in, &msg), ERR_AGAIN);
+    assert_int_equal(frame_next(&f, NULL, &in, &msg), ERR_AGAIN);
     assert_int_equal(frame_stash(&held, in), ERR_OK);
     assert_int_equal(frame_join(&held, (struct str){"</a>\0<b", 7}, &in), ERR_OK);
-    assert_int_equal(frame_next(&f, &in, &msg), ERR_OK);
+    assert_int_equal(frame_next(&f, NULL, &in, &msg), ERR_OK);
     assert_int_equal(msg.n, 1000007);
-    assert_int_equal(frame_next(&f, &in, &msg), ERR_AGAIN);
+    assert_int_equal(frame_next(&f, NULL, &in, &msg), ERR_AGAIN);
     assert_int_equal(frame_stash(&held, in), ERR_OK);
     assert_int_equal(held.n, 2);
     assert_true(held.cap <= 1024);
@@ -503,11 +535,11 @@ static void test_check(void **state)
 {
     (void)state;
     struct str msg;
-    assert_int_equal(frame_check(STR(""), 10, &msg), ERR_ILLEGAL_XML);
-    assert_int_equal(frame_check(STR(" \n"), 10, &msg), ERR_ILLEGAL_XML);
-    assert_int_equal(frame_check(Z("<a/>"), 10, &msg), ERR_ILLEGAL_XML);
-    assert_int_equal(frame_check(STR("\0<a/>"), 10, &msg), ERR_ILLEGAL_XML);
-    assert_int_equal(frame_check(STR_NONE, 10, &msg), ERR_ILLEGAL_XML);
+    assert_int_equal(frame_check(STR(""), 10, NULL, &msg), ERR_ILLEGAL_XML);
+    assert_int_equal(frame_check(STR(" \n"), 10, NULL, &msg), ERR_ILLEGAL_XML);
+    assert_int_equal(frame_check(Z("<a/>"), 10, NULL, &msg), ERR_ILLEGAL_XML);
+    assert_int_equal(frame_check(STR("\0<a/>"), 10, NULL, &msg), ERR_ILLEGAL_XML);
+    assert_int_equal(frame_check(STR_NONE, 10, NULL, &msg), ERR_ILLEGAL_XML);
 }
 
 int main(void)
@@ -522,6 +554,7 @@ int main(void)
         cmocka_unit_test(test_blanks_count),
         cmocka_unit_test(test_cap_is_raised_in_mid_message),
         cmocka_unit_test(test_caps),
+        cmocka_unit_test(test_limits_change_in_mid_message),
         cmocka_unit_test(test_refused_message_is_not_kept),
         cmocka_unit_test(test_large_memory_goes_back),
         cmocka_unit_test(test_stash_over_its_cap),

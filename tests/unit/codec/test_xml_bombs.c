@@ -171,7 +171,7 @@ static bool refused(struct str stream)
     frame_init(&f, FRAME_MAX_SESSION);
     arena_init(&a, 1 << 20);
     for (;;) {
-        enum err e = frame_next(&f, &stream, &msg);
+        enum err e = frame_next(&f, NULL, &stream, &msg);
         if (e == ERR_AGAIN)
             break;
         if (e == ERR_OK && xmsg_parse(parser, msg, &a, &root) == ERR_OK) {

@@ -508,6 +508,47 @@ static void run_mix(int from, int count)
     arena_free(&a);
 }
 
+static enum err parse_nested(int depth, int attrs)
+{
+    struct buf b;
+    struct arena a;
+    struct xelem *root;
+    buf_init(&b, SIZE_MAX);
+    arena_init(&a, 1 << 20);
+    for (int i = 0; i < depth; i++)
+        buf_lit(&b, "<a>");
+    buf_lit(&b, "x");
+    for (int i = 1; i < depth; i++)
+        buf_lit(&b, "</a>");
+    if (attrs != 0)
+        buf_lit(&b, "<b");
+    for (int i = 0; i < attrs; i++)
+        buf_printf(&b, " %s%d='u'", i % 5 == 0 ? "xmlns:a" : "a", i);
+    buf_str(&b, attrs != 0 ? STR("/></a>") : STR("</a>"));
+    enum err e = xmsg_parse(parser, buf_slice(&b), &a, &root);
+    arena_free(&a);
+    buf_free(&b);
+    return e;
+}
+
+/* Limits other than the default ones, up to the highest. */
+static void test_limits(void **state)
+{
+    (void)state;
+    static const struct frame_limits sets[] = {{1024, 16, 8},
+                                               {FRAME_TOP_TAG, FRAME_TOP_ATTRS, FRAME_TOP_DEPTH}};
+    for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
+        int depth = (int)sets[i].depth;
+        int attrs = (int)sets[i].attrs;
+        xmsg_parser_limits(parser, &sets[i]);
+        for (int d = -1; d <= 1; d++) {
+            assert_int_equal(parse_nested(depth + d, 0), d > 0 ? ERR_ILLEGAL_XML : ERR_OK);
+            assert_int_equal(parse_nested(2, attrs + d), d > 0 ? ERR_ILLEGAL_XML : ERR_OK);
+        }
+    }
+    xmsg_parser_limits(parser, &frame_limits_default);
+}
+
 static void test_memory_is_flat(void **state)
 {
     (void)state;
@@ -533,13 +574,21 @@ static void test_large_memory_goes_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tree),           cmocka_unit_test(test_attribute_values),
-        cmocka_unit_test(test_texts),          cmocka_unit_test(test_prefixes_are_plain),
-        cmocka_unit_test(test_against_dom),    cmocka_unit_test(test_large_text),
-        cmocka_unit_test(test_large_tags),     cmocka_unit_test(test_cdata_edges),
-        cmocka_unit_test(test_bracket_edges),  cmocka_unit_test(test_reference_cap),
-        cmocka_unit_test(test_many_elements),  cmocka_unit_test(test_arena_caps),
-        cmocka_unit_test(test_memory_is_flat), cmocka_unit_test(test_large_memory_goes_back),
+        cmocka_unit_test(test_tree),
+        cmocka_unit_test(test_attribute_values),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_prefixes_are_plain),
+        cmocka_unit_test(test_against_dom),
+        cmocka_unit_test(test_large_text),
+        cmocka_unit_test(test_large_tags),
+        cmocka_unit_test(test_cdata_edges),
+        cmocka_unit_test(test_bracket_edges),
+        cmocka_unit_test(test_reference_cap),
+        cmocka_unit_test(test_many_elements),
+        cmocka_unit_test(test_arena_caps),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_memory_is_flat),
+        cmocka_unit_test(test_large_memory_goes_back),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
