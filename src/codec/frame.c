@@ -53,6 +53,8 @@ static const uint8_t classes[256] = {
     [0x80 ... 0xff] = C_NAME | C_START,
 };
 
+const struct frame_limits frame_limits_default = {FRAME_MAX_TAG, FRAME_MAX_ATTRS, FRAME_MAX_DEPTH};
+
 static const char bom_bytes[] = "\xef\xbb\xbf";
 static const char cdata_open[] = "[CDATA[";
 
@@ -177,9 +179,10 @@ static inline const char *step_lt(struct frame *f, const char *base, const char 
 }
 
 /* At a > or /> that ends a start tag; p stands on the >. */
-static inline void tag_done(struct frame *f, const char *base, const char *p, bool empty)
+static inline void tag_done(struct frame *f, const struct frame_limits *lim, const char *base,
+                            const char *p, bool empty)
 {
-    if ((size_t)(p - base) - f->tag_at >= FRAME_MAX_TAG || f->depth >= FRAME_MAX_DEPTH)
+    if ((size_t)(p - base) - f->tag_at >= lim->tag || f->depth >= lim->depth)
         f->state = S_BAD;
     else if (!empty) {
         f->depth++;
@@ -188,9 +191,10 @@ static inline void tag_done(struct frame *f, const char *base, const char *p, bo
         f->state = f->depth == 0 ? S_AFTER : S_TEXT;
 }
 
-static inline void end_tag_done(struct frame *f, const char *base, const char *p)
+static inline void end_tag_done(struct frame *f, const struct frame_limits *lim, const char *base,
+                                const char *p)
 {
-    if ((size_t)(p - base) - f->tag_at >= FRAME_MAX_TAG)
+    if ((size_t)(p - base) - f->tag_at >= lim->tag)
         f->state = S_BAD;
     else
         f->state = --f->depth == 0 ? S_AFTER : S_TEXT;
@@ -202,16 +206,17 @@ static inline bool name_too_long(const struct frame *f, const char *base, const 
 }
 
 /* Behind a tag's name, a value or a gap: what may stand there. */
-static inline const char *step_in_tag(struct frame *f, const char *base, const char *p, bool gap)
+static inline const char *step_in_tag(struct frame *f, const struct frame_limits *lim,
+                                      const char *base, const char *p, bool gap)
 {
     char c = *p;
     if (c == '>')
-        tag_done(f, base, p, false);
+        tag_done(f, lim, base, p, false);
     else if (c == '/')
         f->state = S_SLASH;
     else if (class_of(c) == C_SPACE)
         f->state = S_GAP;
-    else if (gap && (class_of(c) & C_START) != 0 && f->attrs < FRAME_MAX_ATTRS) {
+    else if (gap && (class_of(c) & C_START) != 0 && f->attrs < lim->attrs) {
         f->attrs++;
         f->name_at = (uint32_t)(p - base);
         f->state = S_ATTR;
@@ -220,8 +225,8 @@ static inline const char *step_in_tag(struct frame *f, const char *base, const c
     return p + 1;
 }
 
-static inline const char *step_name(struct frame *f, const char *base, const char *p,
-                                    const char *end)
+static inline const char *step_name(struct frame *f, const struct frame_limits *lim,
+                                    const char *base, const char *p, const char *end)
 {
     p = skip_class(p, end, C_NAME);
     if (p == end)
@@ -231,11 +236,11 @@ static inline const char *step_name(struct frame *f, const char *base, const cha
         return p;
     }
     if (f->state == S_NAME)
-        return step_in_tag(f, base, p, false);
+        return step_in_tag(f, lim, base, p, false);
     if (f->state == S_ATTR)
         f->state = *p == '=' ? S_EQ : class_of(*p) == C_SPACE ? S_ATTR_GAP : S_BAD;
     else if (*p == '>')
-        end_tag_done(f, base, p);
+        end_tag_done(f, lim, base, p);
     else
         f->state = class_of(*p) == C_SPACE ? S_END_GAP : S_BAD;
     return p + 1;
@@ -254,18 +259,19 @@ static inline const char *step_value(struct frame *f, const char *p, const char 
 
 /* The places in a tag where white space may stand: before =, before a value, before the > of an end
  * tag. */
-static const char *step_gap(struct frame *f, const char *base, const char *p, const char *end)
+static const char *step_gap(struct frame *f, const struct frame_limits *lim, const char *base,
+                            const char *p, const char *end)
 {
     p = skip_class(p, end, C_SPACE);
     if (p == end)
         return p;
     if (f->state == S_GAP)
-        return step_in_tag(f, base, p, true);
+        return step_in_tag(f, lim, base, p, true);
     if (f->state == S_ATTR_GAP)
         f->state = *p == '=' ? S_EQ : S_BAD;
     else if (f->state == S_END_GAP) {
         if (*p == '>')
-            end_tag_done(f, base, p);
+            end_tag_done(f, lim, base, p);
         else
             f->state = S_BAD;
     } else {
@@ -333,7 +339,8 @@ static const char *step_other(struct frame *f, const char *base, const char *p, 
 
 /* Looks at [from, to) of the message at base; stops early (returns less than `to`) in S_LEAD and
  * S_BAD. */
-static size_t scan(struct frame *f, const char *base, size_t from, size_t to)
+static size_t scan(struct frame *f, const struct frame_limits *lim, const char *base, size_t from,
+                   size_t to)
 {
     const char *p = base + from;
     const char *end = base + to;
@@ -345,23 +352,23 @@ static size_t scan(struct frame *f, const char *base, size_t from, size_t to)
         case S_NAME:
         case S_ATTR:
         case S_END_NAME:
-            p = step_name(f, base, p, end);
+            p = step_name(f, lim, base, p, end);
             break;
         case S_GAP:
         case S_ATTR_GAP:
         case S_EQ:
         case S_END_GAP:
-            p = step_gap(f, base, p, end);
+            p = step_gap(f, lim, base, p, end);
             break;
         case S_VALUE:
             p = step_value(f, p, end);
             break;
         case S_VALUE_END:
-            p = step_in_tag(f, base, p, false);
+            p = step_in_tag(f, lim, base, p, false);
             break;
         case S_SLASH:
             if (*p == '>')
-                tag_done(f, base, p, true);
+                tag_done(f, lim, base, p, true);
             else
                 f->state = S_BAD;
             p++;
@@ -435,9 +442,14 @@ static enum err finish(const struct frame *f, struct str in, size_t to, struct s
     return ERR_ILLEGAL_XML;
 }
 
-enum err frame_next(struct frame *f, struct str *in, struct str *msg)
+enum err frame_next(struct frame *f, const struct frame_limits *lim, struct str *in,
+                    struct str *msg)
 {
     *msg = STR_NONE;
+    if (lim == NULL)
+        lim = &frame_limits_default;
+    BUG_IF(lim->tag > FRAME_TOP_TAG || lim->attrs > FRAME_TOP_ATTRS ||
+           lim->depth > FRAME_TOP_DEPTH);
     for (;;) {
         skip_lead(f, in);
         if (f->state == S_DEAD || f->gone > f->max) {
@@ -454,7 +466,7 @@ enum err frame_next(struct frame *f, struct str *in, struct str *msg)
             f->state = S_DEAD;
             return ERR_TOO_LONG;
         }
-        size_t stop = scan(f, in->p, f->seen, to);
+        size_t stop = scan(f, lim, in->p, f->seen, to);
         if (f->state == S_LEAD) { /* behind a declaration */
             drop(f, in, stop);
             f->seen = 0;
@@ -475,12 +487,12 @@ enum err frame_next(struct frame *f, struct str *in, struct str *msg)
     }
 }
 
-enum err frame_check(struct str bytes, size_t max, struct str *msg)
+enum err frame_check(struct str bytes, size_t max, const struct frame_limits *lim, struct str *msg)
 {
     struct frame f;
     struct str in = bytes;
     frame_init(&f, max);
-    enum err e = frame_next(&f, &in, msg);
+    enum err e = frame_next(&f, lim, &in, msg);
     if (e == ERR_TOO_LONG)
         return e;
     if (e != ERR_AGAIN || (in.p != bytes.p && memchr(bytes.p, 0, (size_t)(in.p - bytes.p)) != NULL))

@@ -11,7 +11,7 @@
  *
  *     struct str in, msg;
  *     e = frame_join(&held, fresh, &in);
- *     while ((e = frame_next(&f, &in, &msg)) == ERR_OK || e == ERR_ILLEGAL_XML)
+ *     while ((e = frame_next(&f, limits, &in, &msg)) == ERR_OK || e == ERR_ILLEGAL_XML)
  *         ... msg is a slice of `fresh` or of `held`: good until the next join or stash ...
  *     e = frame_stash(&held, in);
  *
@@ -20,8 +20,8 @@
  * looked at, and the next frame_join() with an empty `fresh` brings them back. No byte is looked at
  * twice, however it was split.
  *
- * What is checked: size of the message; 16 KiB per tag, 256 attributes per tag, depth 64, names of
- * 256 bytes; no `<!` and no `<?` but CDATA and a leading declaration that names UTF-8, US-ASCII or
+ * What is checked: size of the message; bytes of a tag, its attributes, depth (struct frame_limits);
+ * names of 256 bytes; no `<!` and no `<?` but CDATA and a leading declaration that names UTF-8, US-ASCII or
  * no encoding; the shape of tags; nothing but white space beside the root. Matching tags,
  * references, characters and duplicate attributes are left to xmsg. Skipped, and not part of the
  * message: white space and a BOM before the root, the declaration, white space after the root. A
@@ -32,12 +32,26 @@
 
 #define FRAME_MAX_LOGIN   ((size_t)64 << 10) /* default cap of a message before login ... */
 #define FRAME_MAX_SESSION ((size_t)16 << 20) /* ... and after it */
-#define FRAME_MAX_TAG     16384              /* bytes from < to >, both counted */
-#define FRAME_MAX_ATTRS   256                /* in one tag */
-#define FRAME_MAX_DEPTH   64                 /* the root has depth 1 */
-#define FRAME_MAX_NAME    256                /* bytes of a tag's or attribute's name */
-#define FRAME_MAX_DECL    256                /* bytes of the XML declaration */
-#define FRAME_KEEP_BAD    16384              /* what is kept of a message that is refused */
+#define FRAME_MAX_TAG     16384              /* the limits when none are given ... */
+#define FRAME_MAX_ATTRS   256
+#define FRAME_MAX_DEPTH   64
+#define FRAME_TOP_TAG     ((size_t)64 << 10) /* ... and the highest that may be given */
+#define FRAME_TOP_ATTRS   1024
+#define FRAME_TOP_DEPTH   256
+#define FRAME_MAX_NAME    256   /* bytes of a tag's or attribute's name */
+#define FRAME_MAX_DECL    256   /* bytes of the XML declaration */
+#define FRAME_KEEP_BAD    16384 /* what is kept of a message that is refused */
+
+/*
+ * What the counting allows; the caller's, who may change it between two messages. NULL in its place: the three limits
+ * above. xmsg counts again, and has to be told the same (xmsg_parser_limits).
+ */
+struct frame_limits {
+    size_t tag;     /* bytes from < to >, both counted */
+    uint32_t attrs; /* in one tag */
+    uint32_t depth; /* the root has depth 1 */
+};
+extern const struct frame_limits frame_limits_default;
 
 struct frame {
     size_t max;       /* bytes before the zero byte; also the skipped ones count */
@@ -46,7 +60,7 @@ struct frame {
     uint32_t tag_at;  /* where this tag begins, from the head of the input */
     uint32_t name_at; /* where this name begins */
     uint16_t attrs;   /* in this tag */
-    uint8_t depth;
+    uint16_t depth;
     uint8_t state;
     uint8_t match; /* bytes of "[CDATA[" or of the BOM */
     char quote;
@@ -68,10 +82,12 @@ enum err frame_join(struct buf *held, struct str fresh, struct str *in) CHECKED;
  * The next message; *in is moved behind its zero byte.
  *   ERR_OK           *msg begins at the < of its root and ends at the last >.
  *   ERR_ILLEGAL_XML  a complete message, refused; *msg holds its first FRAME_KEEP_BAD bytes, for
- * xscan_rescue(). The stream goes on behind it. ERR_AGAIN        no more complete message; *in is
- * what has to be kept. ERR_TOO_LONG     a message is over the cap; from now on every call says so.
+ *                    xscan_rescue(). The stream goes on behind it.
+ *   ERR_AGAIN        no more complete message; *in is what has to be kept.
+ *   ERR_TOO_LONG     a message is over the cap; from now on every call says so.
  */
-enum err frame_next(struct frame *f, struct str *in, struct str *msg) CHECKED;
+enum err frame_next(struct frame *f, const struct frame_limits *lim, struct str *in,
+                    struct str *msg) CHECKED;
 
 /*
  * Keeps the rest of an input that came from frame_join(); frees `held` when there is none. Over
@@ -84,4 +100,5 @@ enum err frame_stash(struct buf *held, struct str rest) CHECKED;
  * worker). ERR_OK, ERR_ILLEGAL_XML (also when there is nothing but white space, or a zero byte),
  * ERR_TOO_LONG.
  */
-enum err frame_check(struct str bytes, size_t max, struct str *msg) CHECKED;
+enum err frame_check(struct str bytes, size_t max, const struct frame_limits *lim,
+                     struct str *msg) CHECKED;

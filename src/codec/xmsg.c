@@ -41,7 +41,8 @@ struct xmsg_parser {
     enum err err;
     uint32_t depth;
     struct buf text; /* character data of the open elements; an element's end takes its own off */
-    struct level stack[FRAME_MAX_DEPTH];
+    struct frame_limits limits;
+    struct level stack[FRAME_TOP_DEPTH];
 };
 
 static void stop(struct xmsg_parser *p, enum err e)
@@ -140,7 +141,7 @@ static void on_start(void *ctx, const xmlChar *local, const xmlChar *prefix, con
     (void)defaulted;
     if (p->err != ERR_OK)
         return;
-    if (p->depth == FRAME_MAX_DEPTH || nns + nattr > FRAME_MAX_ATTRS) {
+    if (p->depth >= p->limits.depth || (uint32_t)(nns + nattr) > p->limits.attrs) {
         stop(p, ERR_ILLEGAL_XML);
         return;
     }
@@ -256,7 +257,13 @@ struct xmsg_parser *xmsg_parser_new(void)
     xmlInitParser();
     xmlSetGenericErrorFunc(NULL, be_silent);
     buf_init(&p->text, XMSG_MAX);
+    p->limits = frame_limits_default;
     return p;
+}
+
+void xmsg_parser_limits(struct xmsg_parser *p, const struct frame_limits *lim)
+{
+    p->limits = *lim;
 }
 
 static void context_free(struct xmsg_parser *p)
@@ -395,7 +402,7 @@ static void settle(struct xmsg_parser *p, size_t size)
 enum err xmsg_parse(struct xmsg_parser *p, struct str msg, struct arena *a, struct xelem **root)
 {
     *root = NULL;
-    if (frame_check(msg, XMSG_MAX, &msg) != ERR_OK || !utf8_valid(msg))
+    if (frame_check(msg, XMSG_MAX, &p->limits, &msg) != ERR_OK || !utf8_valid(msg))
         return ERR_ILLEGAL_XML;
     p->arena = a;
     p->root = NULL;

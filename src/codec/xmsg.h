@@ -32,11 +32,14 @@ struct xelem {
         text; /* all character data directly inside, untrimmed; .p != NULL, zero byte behind it */
 };
 
+struct frame_limits;
 struct xmsg_parser;
 
 /* NULL: no memory. Silences libxml2's printing of errors, for the whole process. */
 struct xmsg_parser *xmsg_parser_new(void);
 void xmsg_parser_free(struct xmsg_parser **p);
+/* What tags, attributes and depth are allowed from now on; copied. Until then: frame_limits_default. */
+void xmsg_parser_limits(struct xmsg_parser *p, const struct frame_limits *lim);
 
 /*
  * One message, without its zero byte, of XMSG_MAX bytes at most. Does the counting of frame_check()

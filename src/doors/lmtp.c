@@ -42,7 +42,7 @@ struct lmtp_conn {
     uint32_t rcpt_seq; /* a RCPT that waits for auth; 0: none */
     uint32_t waiting;  /* DELIVERs without an answer */
     enum lmtp_state state;
-    size_t prefix; /* bytes of `body` that are our own first line */
+    size_t prefix;  /* bytes of `body` that are our own first line */
     size_t counted; /* bytes of the door's memory that are ours */
     bool too_large, no_memory;
     bool paused;
@@ -279,20 +279,21 @@ static void set_results(struct lmtp_conn *c, enum err e)
         c->rcpt[i].result = (uint32_t)e;
 }
 
-/* One packet for each bank, with all its recipients (design 4). */
-static void deliver_bank(struct lmtp_conn *c, uint32_t bank)
+/* One packet for recipients from `first` on that are of its bank and have none yet (design 4). */
+static void deliver_bank(struct lmtp_conn *c, uint32_t first)
 {
     struct lmtp_door *d = c->d;
+    uint32_t bank = c->rcpt[first].bank;
     struct bus_peer *k = d->keeper(d->ctx, bank % d->keepers);
     struct buf b;
-    uint32_t seq = new_seq(d), count = 0;
-    for (uint32_t i = 0; i < c->nrcpt; i++)
-        count += c->rcpt[i].bank == bank;
+    uint32_t seq = new_seq(d), count = 0, end = first;
+    for (; end < c->nrcpt && count < IPC_DELIVER_MAX; end++)
+        count += c->rcpt[end].bank == bank && c->rcpt[end].seq == 0;
     buf_init(&b, c->body.n + 64 + count * 8u);
     ipc_put_u32(&b, bank);
     ipc_put_u32(&b, count);
-    for (uint32_t i = 0; i < c->nrcpt; i++) {
-        if (c->rcpt[i].bank == bank) {
+    for (uint32_t i = first; i < end; i++) {
+        if (c->rcpt[i].bank == bank && c->rcpt[i].seq == 0) {
             ipc_put_u64(&b, c->rcpt[i].account);
             c->rcpt[i].seq = seq;
             c->rcpt[i].result = ERR_INTERNAL;
@@ -304,15 +305,6 @@ static void deliver_bank(struct lmtp_conn *c, uint32_t bank)
         c->waiting++;
     }
     buf_free(&b);
-}
-
-static bool bank_seen(const struct lmtp_conn *c, uint32_t before)
-{
-    for (uint32_t i = 0; i < before; i++) {
-        if (c->rcpt[i].bank == c->rcpt[before].bank)
-            return true;
-    }
-    return false;
 }
 
 static void message_complete(struct lmtp_conn *c)
@@ -331,11 +323,10 @@ static void message_complete(struct lmtp_conn *c)
     }
     c->state = LMTP_WAIT;
     for (uint32_t i = 0; i < c->nrcpt; i++) {
-        if (!bank_seen(c, i))
-            deliver_bank(c, c->rcpt[i].bank);
+        if (c->rcpt[i].seq == 0)
+            deliver_bank(c, i);
     }
-    buf_free(&c->body); /* the packets hold it now */
-    count_memory(c);
+    buf_free(&c->body); /* the packets hold it now: it stays counted until it is answered */
     if (c->waiting == 0)
         answer_recipients(c);
 }
@@ -343,16 +334,15 @@ static void message_complete(struct lmtp_conn *c)
 /* true: the message is complete. What does not fit is read and thrown away, so that the dialogue goes on. */
 static bool take_data(struct lmtp_conn *c, struct str *in)
 {
+    size_t most = c->body.n + in->n;
     bool end = smtp_data_feed(&c->data, in, &c->body);
-    if (c->body.failed) {
-        c->too_large = true;
-        buf_cut(&c->body, c->prefix);
-    }
+    c->too_large = c->too_large || (c->body.failed && most > c->body.max);
+    c->no_memory = c->no_memory || (c->body.failed && most <= c->body.max);
     count_memory(c);
-    if (c->d->bytes > c->d->conf->lmtp.memory) {
-        c->no_memory = true;
+    c->no_memory = c->no_memory || c->d->bytes > c->d->conf->lmtp.memory;
+    if (c->too_large || c->no_memory) {
         buf_free(&c->body);
-        buf_init(&c->body, c->d->conf->lmtp.max_message);
+        buf_init(&c->body, CONN_READ_MAX * 2);
         c->prefix = 0;
         count_memory(c);
     }
@@ -364,7 +354,8 @@ static bool take_data(struct lmtp_conn *c, struct str *in)
 static void take_input(struct lmtp_conn *c, struct str *in)
 {
     struct str line;
-    for (uint32_t n = 0; conn_is_open(&c->conn) && c->state != LMTP_WAIT && c->state != LMTP_END; n++) {
+    for (uint32_t n = 0; conn_is_open(&c->conn) && c->state != LMTP_WAIT && c->state != LMTP_END;
+         n++) {
         if (n == COMMANDS_PER_ROUND) {
             conn_again(&c->conn);
             return;
@@ -555,15 +546,18 @@ enum err lmtp_door_init(struct lmtp_door *d)
     return addrlist_parse(&d->allow, d->conf->lmtp.allow, NULL);
 }
 
-static bool may_connect(const struct lmtp_door *d, const struct listen_addr *peer, const struct conf_listener *l)
+static bool may_connect(const struct lmtp_door *d, const struct listen_addr *peer,
+                        const struct conf_listener *l)
 {
     struct ip ip;
     memcpy(ip.b, peer->ip, sizeof ip.b);
     /* A listener's own list was looked at by the worker and stands in place of the common one. */
-    return peer->family == LISTEN_LOCAL || l->allow.n != 0 || l->deny.n != 0 || addrlist_match(&d->allow, &ip);
+    return peer->family == LISTEN_LOCAL || l->allow.n != 0 || l->deny.n != 0 ||
+           addrlist_match(&d->allow, &ip);
 }
 
-void lmtp_door_accept(struct lmtp_door *d, int fd, const struct listen_addr *peer, const struct conf_listener *l)
+void lmtp_door_accept(struct lmtp_door *d, int fd, const struct listen_addr *peer,
+                      const struct conf_listener *l)
 {
     char line[300];
     struct lmtp_conn *c = NULL;

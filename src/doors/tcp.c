@@ -208,7 +208,7 @@ static enum err take_messages(struct tcp_conn *c, struct frame *f, struct str *i
             return ERR_OK;
         }
         frame_set_max(f, message_cap(c));
-        enum err e = frame_next(f, in, &msg);
+        enum err e = frame_next(f, &c->door->xml, in, &msg);
         if (e != ERR_OK && e != ERR_ILLEGAL_XML)
             return e;
         if (!take_message(c, msg, e == ERR_OK, *in))
@@ -387,7 +387,10 @@ enum err tcp_door_init(struct tcp_door *d)
     buf_init(&d->scratch, PARSE_MEMORY);
     idmap_init(&d->conns);
     d->parser = xmsg_parser_new();
-    return d->parser != NULL ? ERR_OK : ERR_NOMEM;
+    if (d->parser == NULL)
+        return ERR_NOMEM;
+    xmsg_parser_limits(d->parser, &d->xml);
+    return ERR_OK;
 }
 
 static void publish(struct tcp_conn *c, const struct listen_addr *peer, bool tls)

@@ -106,6 +106,7 @@ struct tcp_door {
     const struct conf *conf;
     struct shm_writer *shm;
     struct tls_context *tls; /* NULL: no certificate */
+    struct frame_limits xml; /* what messages may hold */
     struct xmsg_parser *parser;
     struct arena arena; /* of the message before login that is looked at now */
     struct buf scratch; /* of the answer that is written now */
@@ -115,7 +116,7 @@ struct tcp_door {
     bool stopping;
 };
 
-/* The fields host, loop, net, conf, shm, tls are the caller's; the rest is made here. */
+/* The fields host, loop, net, conf, shm, tls, xml are the caller's; the rest is made here. */
 enum err tcp_door_init(struct tcp_door *d) CHECKED;
 
 /* A connection that the gate let in; takes over fd. */

@@ -31,6 +31,14 @@ static void give(struct bus_peer *to, uint32_t seq, uint32_t id, const struct bu
         bus_put(to, IPC_DIGEST_PIECE, id, seq, str_sub(buf_slice(b), at, PIECE));
 }
 
+/* The end, when the last answer is on its way; the keeper gives no job behind it. */
+static void leave_when_told(struct child *c, struct bus_peer *keeper)
+{
+    const struct helper *h = c->data;
+    if (h->jobs >= JOBS_MAX && bus_flush(keeper) != ERR_AGAIN)
+        child_leave(c, 0);
+}
+
 static void item(struct child *c, struct bus_peer *from, const struct ipc_item *it)
 {
     struct helper *h = c->data;
@@ -43,9 +51,10 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
         give(from, it->seq, 0, &h->head);
         give(from, it->seq, 1, &h->body);
     }
-    bus_put(from, IPC_DIGEST_DONE, (uint32_t)e, it->seq, STR_NONE);
-    if (++h->jobs >= JOBS_MAX)
-        child_leave(c, 0);
+    uint32_t last = ++h->jobs >= JOBS_MAX;
+    bus_put(from, IPC_DIGEST_DONE, (uint32_t)e, it->seq,
+            (struct str){(const char *)&last, sizeof last});
+    leave_when_told(c, from);
 }
 
 static void peer(struct child *c, struct child_peer *p)
@@ -54,7 +63,16 @@ static void peer(struct child *c, struct child_peer *p)
     (void)p;
 }
 
-static const struct child_hooks hooks = {.start = start, .item = item, .peer_up = peer, .peer_gone = peer};
+static void round_end(struct child *c)
+{
+    for (uint32_t i = 0; i < CHILD_PEERS; i++) {
+        if (child_peer(c, IPC_ROLE_KEEPER, i) != NULL)
+            leave_when_told(c, &child_peer(c, IPC_ROLE_KEEPER, i)->bus);
+    }
+}
+
+static const struct child_hooks hooks = {
+    .start = start, .item = item, .peer_up = peer, .peer_gone = peer, .round = round_end};
 
 void helper_setup(struct child *c)
 {

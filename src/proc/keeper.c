@@ -27,6 +27,8 @@ static void take_limits(struct keeper *k)
     l->view_messages = c->limits.view_messages;
     l->inline_text = (uint32_t)c->limits.inline_text;
     k->x.version = c->server.version_text.p;
+    struct frame_limits xml = settings_frame(c);
+    xmsg_parser_limits(k->x.parser, &xml);
 }
 
 static enum err open_bank(struct keeper *k, uint32_t bank)
@@ -109,7 +111,7 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
         keeper_digest_piece(k, from->number, it);
         break;
     case IPC_DIGEST_DONE:
-        keeper_digest_done(k, from->number, it->id < ERR_COUNT ? (enum err)it->id : ERR_PACKET);
+        keeper_digest_done(k, from->number, it);
         break;
     default:
         of_worker(k, from, it);
@@ -120,7 +122,7 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
 static void peer_up(struct child *c, struct child_peer *p)
 {
     if (p->bus.role == IPC_ROLE_HELPER)
-        keeper_helper_up(c->data);
+        keeper_helper_up(c->data, p->bus.number);
 }
 
 static void peer_gone(struct child *c, struct child_peer *p)

@@ -62,6 +62,7 @@ struct delivery {
 struct keeper_helper {
     struct delivery *job;
     int64_t deadline;
+    bool leaving; /* has done its last job; a successor comes */
 };
 
 struct keeper {
@@ -101,8 +102,8 @@ void keeper_round(struct keeper *k);
 /* --- keeper_mail.c */
 void keeper_deliver(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
 void keeper_digest_piece(struct keeper *k, uint32_t helper, const struct ipc_item *it);
-void keeper_digest_done(struct keeper *k, uint32_t helper, enum err e);
-void keeper_helper_up(struct keeper *k);
+void keeper_digest_done(struct keeper *k, uint32_t helper, const struct ipc_item *it);
+void keeper_helper_up(struct keeper *k, uint32_t helper);
 void keeper_helper_gone(struct keeper *k, uint32_t helper);
 void keeper_jobs_tick(struct keeper *k, int64_t now);
 /* Inside the round of that bank: stores all that wait for it. */

@@ -13,8 +13,6 @@
 #include "store/mailbox.h"
 #include "store/message.h"
 
-#define RECIPIENTS_MAX 1000
-
 static void delivery_free(struct delivery *d)
 {
     char *raw;
@@ -27,17 +25,24 @@ static void delivery_free(struct delivery *d)
     free(d);
 }
 
-static struct delivery *delivery_new(struct keeper *k, const struct bus_peer *worker, const struct ipc_item *it)
+static struct delivery *delivery_new(struct keeper *k, const struct bus_peer *worker,
+                                     const struct ipc_item *it)
 {
     struct ipc_in in = {it->body, false};
     uint32_t bank = ipc_get_u32(&in), count = ipc_get_u32(&in);
-    if (in.bad || count == 0 || count > RECIPIENTS_MAX || bank >= BANKS_MAX || k->stores[bank] == NULL)
+    if (in.bad || count == 0 || count > IPC_DELIVER_MAX || bank >= BANKS_MAX ||
+        k->stores[bank] == NULL)
         return NULL;
     struct delivery *d = calloc(1, sizeof *d);
     if (d == NULL)
         return NULL;
-    *d = (struct delivery){.k = k, .worker = worker->number, .worker_generation = worker->generation,
-                           .seq = it->seq, .bank = bank, .count = count, .queued = clock_mono()};
+    *d = (struct delivery){.k = k,
+                           .worker = worker->number,
+                           .worker_generation = worker->generation,
+                           .seq = it->seq,
+                           .bank = bank,
+                           .count = count,
+                           .queued = clock_mono()};
     d->accounts = calloc(count, sizeof *d->accounts);
     d->results = calloc(count, sizeof *d->results);
     for (uint32_t i = 0; d->accounts != NULL && i < count; i++)
@@ -66,7 +71,8 @@ static void to_storing(struct keeper *k, struct delivery *d)
 
 static void store_unparsed(struct keeper *k, struct delivery *d, const char *why)
 {
-    log_write(LOG_PROBLEMS, "KEEPER", 0, NULL, "a message of %zu bytes is stored unparsed: %s", d->raw.n, why);
+    log_write(LOG_PROBLEMS, "KEEPER", 0, NULL, "a message of %zu bytes is stored unparsed: %s",
+              d->raw.n, why);
     buf_clear(&d->head);
     buf_clear(&d->body);
     if (digest_opaque(d->raw, &d->head, &d->body) != ERR_OK) {
@@ -80,14 +86,15 @@ static void give_jobs(struct keeper *k)
 {
     for (uint32_t i = 0; i < CHILD_PEERS && k->parsing != NULL; i++) {
         struct child_peer *p = child_peer(k->c, IPC_ROLE_HELPER, i);
-        if (p == NULL || k->helpers[i].job != NULL)
+        if (p == NULL || k->helpers[i].job != NULL || k->helpers[i].leaving)
             continue;
         struct delivery *d = k->parsing;
         k->parsing = d->next;
         if (k->parsing == NULL)
             k->parsing_tail = &k->parsing;
         d->next = NULL;
-        k->helpers[i] = (struct keeper_helper){d, clock_mono() + KEEPER_JOB_TIME};
+        k->helpers[i] =
+            (struct keeper_helper){.job = d, .deadline = clock_mono() + KEEPER_JOB_TIME};
         bus_put(&p->bus, IPC_DIGEST, 0, d->seq, d->raw);
     }
 }
@@ -112,12 +119,15 @@ void keeper_digest_piece(struct keeper *k, uint32_t helper, const struct ipc_ite
         buf_str(it->id == 0 ? &d->head : &d->body, it->body);
 }
 
-void keeper_digest_done(struct keeper *k, uint32_t helper, enum err e)
+void keeper_digest_done(struct keeper *k, uint32_t helper, const struct ipc_item *it)
 {
     struct delivery *d = k->helpers[helper].job;
+    struct ipc_in in = {it->body, false};
+    enum err e = it->id < ERR_COUNT ? (enum err)it->id : ERR_PACKET;
     if (d == NULL)
         return;
     k->helpers[helper].job = NULL;
+    k->helpers[helper].leaving = ipc_get_u32(&in) != 0;
     if (e == ERR_OK)
         e = buf_err(&d->head);
     if (e == ERR_OK)
@@ -131,8 +141,9 @@ void keeper_digest_done(struct keeper *k, uint32_t helper, enum err e)
     give_jobs(k);
 }
 
-void keeper_helper_up(struct keeper *k)
+void keeper_helper_up(struct keeper *k, uint32_t helper)
 {
+    k->helpers[helper].leaving = false;
     give_jobs(k);
 }
 
@@ -152,7 +163,8 @@ void keeper_jobs_tick(struct keeper *k, int64_t now)
         if (k->helpers[i].job == NULL || p == NULL || k->helpers[i].deadline > now)
             continue;
         k->helpers[i].deadline = INT64_MAX; /* said once */
-        bus_put(&k->c->master, IPC_STUCK, i, p->bus.generation, (struct str){(const char *)&role, sizeof role});
+        bus_put(&k->c->master, IPC_STUCK, i, p->bus.generation,
+                (struct str){(const char *)&role, sizeof role});
     }
     while (k->parsing != NULL && now - k->parsing->queued > KEEPER_JOB_WAIT) {
         struct delivery *d = k->parsing;

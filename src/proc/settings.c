@@ -37,6 +37,13 @@ struct gate_limits settings_gate(const struct conf *c)
                                 .reserve = c->server.reserve_for_clients};
 }
 
+struct frame_limits settings_frame(const struct conf *c)
+{
+    return (struct frame_limits){.tag = (size_t)c->limits.tag,
+                                 .attrs = (uint32_t)c->limits.attributes,
+                                 .depth = (uint32_t)c->limits.depth};
+}
+
 uint32_t settings_keepers(const struct conf *c, uint32_t banks)
 {
     uint32_t n = conf_auto(c->server.keepers, (uint32_t)sysconf(_SC_NPROCESSORS_ONLN), 16);

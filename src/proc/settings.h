@@ -6,12 +6,14 @@
  */
 #include "auth/faillog.h"
 #include "auth/verifier.h"
+#include "codec/frame.h"
 #include "conf/conf.h"
 #include "proc/gate.h"
 
 struct faillog_options settings_faillog(const struct conf *c);
 struct verifier_options settings_verifier(const struct conf *c);
 struct gate_limits settings_gate(const struct conf *c);
+struct frame_limits settings_frame(const struct conf *c);
 
 /* How many keepers serve so many banks. Master, workers and keepers must agree, so they all ask here. */
 uint32_t settings_keepers(const struct conf *c, uint32_t banks);

@@ -178,6 +178,7 @@ static enum err start(struct child *c)
     w->tcp.conf = conf;
     w->tcp.shm = &c->shm;
     w->tcp.tls = w->tls;
+    w->tcp.xml = settings_frame(conf);
     e = tcp_door_init(&w->tcp);
     w->lmtp.ctx = c;
     w->lmtp.auth = auth_peer;

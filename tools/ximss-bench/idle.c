@@ -26,15 +26,18 @@ void run_idle(const struct options *o)
     char extra[200] = "", byte;
     uint64_t before = 0, after = 0;
     struct session *s = calloc(o->connections, sizeof *s);
-    if (s == NULL)
+    struct session **list = calloc(o->connections, sizeof(struct session *));
+    if (s == NULL || list == NULL)
         fail("no memory");
-    for (uint32_t i = 0; i < o->connections; i++)
+    for (uint32_t i = 0; i < o->connections; i++) {
         s[i] = (struct session){.up = nothing, .message = unexpected};
+        list[i] = &s[i];
+    }
     sessions_first_logins(o);
     if (o->server != 0)
         before = server_pss(o->server);
     figures_begin(&f, o->server);
-    sessions_open(s, o->connections, o);
+    sessions_open(list, o->connections, o);
     figures_end(&f);
     f.ops = o->connections;
     link_run(clock_mono() + (int64_t)(o->warm * 1e9), &never); /* what closed before is freed now */
@@ -49,5 +52,6 @@ void run_idle(const struct options *o)
         ;
     for (uint32_t i = 0; i < o->connections; i++)
         session_close(&s[i]);
+    free(list);
     free(s);
 }

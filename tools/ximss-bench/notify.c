@@ -76,10 +76,11 @@ void run_notify(const struct options *o)
     static const char open[] =
         "<folderOpen id=\"O\" folder=\"in\" mailbox=\"INBOX\"><field>Subject</field></folderOpen>";
     struct watch w = {.left = o->count, .m = {.o = o, .ready = on_ready}};
+    struct session *session = &w.s;
     char extra[300];
     w.s = (struct session){.up = nothing, .message = on_message};
     sessions_first_logins(o);
-    sessions_open(&w.s, 1, o);
+    sessions_open(&session, 1, o);
     link_send(&w.s.l, (struct str){open, sizeof open});
     link_flush(&w.s.l);
     link_wait(&w.open, "folderOpen");

@@ -55,19 +55,20 @@ static void nothing(struct session *s)
 static struct client *connect_all(const struct options *o, struct load *load)
 {
     struct client *c = calloc(o->connections, sizeof *c);
-    struct session *one;
-    if (c == NULL)
+    struct session **s = calloc(o->connections, sizeof(struct session *));
+    if (c == NULL || s == NULL)
         fail("no memory");
     for (uint32_t i = 0; i < o->connections; i++) {
         c[i].load = load;
         c[i].sent = calloc(o->pipeline, sizeof *c[i].sent);
         if (c[i].sent == NULL)
             fail("no memory");
-        one = &c[i].s;
-        one->up = nothing;
-        one->message = on_answer;
-        sessions_open(one, 1, o);
+        s[i] = &c[i].s;
+        s[i]->up = nothing;
+        s[i]->message = on_answer;
     }
+    sessions_open(s, o->connections, o);
+    free(s);
     return c;
 }
 

@@ -116,7 +116,7 @@ void sessions_first_logins(const struct options *o)
 
 struct opening {
     const struct options *o;
-    struct session *s;
+    struct session *const *s;
     session_fn *up; /* theirs */
     uint32_t n, begun, done;
     bool all;
@@ -124,7 +124,7 @@ struct opening {
 
 static void open_next(struct opening *all)
 {
-    struct session *s = &all->s[all->begun];
+    struct session *s = all->s[all->begun];
     s->owner = all;
     session_open(s, all->o, all->begun % all->o->accounts);
     all->begun++;
@@ -140,14 +140,14 @@ static void opened(struct session *s)
         open_next(all);
 }
 
-void sessions_open(struct session *s, uint32_t n, const struct options *o)
+void sessions_open(struct session *const *s, uint32_t n, const struct options *o)
 {
-    struct opening all = {.o = o, .s = s, .up = s[0].up, .n = n};
+    struct opening all = {.o = o, .s = s, .up = s[0]->up, .n = n};
     for (uint32_t i = 0; i < n; i++)
-        s[i].up = opened;
+        s[i]->up = opened;
     for (uint32_t i = 0; i < o->parallel && i < n; i++)
         open_next(&all);
     link_wait(&all.all, "opening sessions");
     for (uint32_t i = 0; i < n; i++)
-        s[i].owner = NULL;
+        s[i]->owner = NULL;
 }

@@ -31,4 +31,4 @@ void account_name(const struct options *o, uint32_t account, char *to, size_t ro
 void sessions_first_logins(const struct options *o);
 /* Opens all n and waits for them, o->parallel at a time. up, message and down of each are set before. Session i
    belongs to account i % o->accounts; sessions_first_logins() has been called. */
-void sessions_open(struct session *s, uint32_t n, const struct options *o);
+void sessions_open(struct session *const *s, uint32_t n, const struct options *o);

@@ -54,7 +54,7 @@ static void end(struct door *d, struct client *c)
 static void join(struct door *d, struct client *c, int version)
 {
     client_init(c, door_open(&w, d, ctx), version);
-    SSL_set_tlsext_host_name(c->ssl, "mail.harbor.example");
+    client_ask_for(c, "mail.harbor.example");
     client_shake(c, &w);
     assert_int_equal(c->done, 1);
     spin(&w, 2);

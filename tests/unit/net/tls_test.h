@@ -59,12 +59,21 @@ static inline void client_init(struct client *c, int fd, int version)
     c->ctx = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_min_proto_version(c->ctx, version);
     SSL_CTX_set_max_proto_version(c->ctx, version);
-    SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_CLIENT);
+    /* Else the sessions die with the context. */
+    SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     c->ssl = SSL_new(c->ctx);
     c->in = BIO_new(BIO_s_mem());
     c->out = BIO_new(BIO_s_mem());
     SSL_set_bio(c->ssl, c->in, c->out);
     SSL_set_connect_state(c->ssl);
+}
+
+static inline void client_ask_for(struct client *c, const char *name)
+{
+    char copy[256]; /* the library's macro takes no const */
+    assert_true(strlen(name) < sizeof copy);
+    memcpy(copy, name, strlen(name) + 1);
+    SSL_set_tlsext_host_name(c->ssl, copy);
 }
 
 static inline void client_free(struct client *c)
