@@ -15,9 +15,11 @@
 static void usage(FILE *to)
 {
     fputs("usage: ximssd [-c FILE] [-f]        run the server; -f: stay in the foreground\n"
-          "       ximssd [-c FILE] -t          check the configuration: every problem, one line each\n"
+          "       ximssd [-c FILE] -t          check the configuration: every problem, one line "
+          "each\n"
           "       ximssd [-c FILE] -T          print the effective configuration\n"
-          "       ximssd -x sample|man|operations   print the sample file, ximssd.conf(5), the operations\n"
+          "       ximssd -x sample|man|operations   print the sample file, ximssd.conf(5), the "
+          "operations\n"
           "       ximssd -V                    print the version\n"
           "Exit codes: 0 fine, 1 cannot start or problems found, 2 wrong usage.\n",
           to);
@@ -29,12 +31,15 @@ static int check(const char *path, bool print)
     struct conf *c = NULL;
     struct conf_problems problems;
     arena_init(&a, (size_t)64 << 20);
-    enum err e = path != NULL ? conf_load(path, &a, &c, &problems)
-                              : conf_load_text(STR("(built in)"), STR(""), &a, &c, &problems);
+    enum err e = conf_load(path, &a, &c, &problems);
+    const char *warnings[4];
+    size_t n = e == ERR_OK ? conf_warnings(c, geteuid() == 0, warnings, 4) : 0;
     if (e != ERR_OK)
         conf_problems_print(stderr, &problems);
     else if (print)
         conf_print_effective(stdout, c);
+    for (size_t i = 0; i < n && i < 4; i++)
+        fprintf(stderr, "warning: %s\n", warnings[i]);
     arena_free(&a);
     return e == ERR_OK ? 0 : 1;
 }
@@ -61,7 +66,8 @@ int main(int argc, char **argv, char **envp)
     setproctitle_init(argc, argv, envp);
     if (argc == 5 && strcmp(argv[1], "--role") == 0)
         return child_main(argc - 2, argv + 2);
-    static const struct option longs[] = {{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
+    static const struct option longs[] = {
+        {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
     while ((c = getopt_long(argc, argv, "c:ftTVx:h", longs, NULL)) != -1) {
         switch (c) {
         case 'c':

@@ -292,8 +292,7 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     }
     arena_init(&a, (size_t)64 << 20);
-    enum err e = o.conf_path != NULL ? conf_load(o.conf_path, &a, &c, &problems)
-                                     : conf_load_text(STR("(built in)"), STR(""), &a, &c, &problems);
+    enum err e = conf_load(o.conf_path, &a, &c, &problems);
     if (e != ERR_OK) {
         conf_problems_print(stderr, &problems);
         return EXIT_USAGE;

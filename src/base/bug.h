@@ -9,10 +9,10 @@
  */
 #include <stddef.h>
 
-#define BUG_IF(cond)                                                                               \
-    do {                                                                                           \
-        if (__builtin_expect(!!(cond), 0))                                                         \
-            bug_abort(__FILE__, __LINE__, #cond);                                                  \
+#define BUG_IF(cond)                              \
+    do {                                          \
+        if (__builtin_expect(!!(cond), 0))        \
+            bug_abort(__FILE__, __LINE__, #cond); \
     } while (0)
 
 /* The result of a function marked CHECKED must be looked at. */
@@ -22,6 +22,6 @@
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 /* The struct whose member `memb` is at `ptr`. */
-#define CONTAINER_OF(ptr, type, memb) ((type *)(void *)((char *)(ptr) - offsetof(type, memb)))
+#define CONTAINER_OF(ptr, type, memb) ((type *)(void *)((char *)(ptr)-offsetof(type, memb)))
 
 _Noreturn void bug_abort(const char *file, int line, const char *what);

@@ -85,7 +85,8 @@ static size_t put_head(char *to, size_t max, enum log_level level, const char *t
     return (size_t)n;
 }
 
-void log_write(enum log_level level, const char *tag, uint32_t id, const char *who, const char *fmt, ...)
+void log_write(enum log_level level, const char *tag, uint32_t id, const char *who, const char *fmt,
+               ...)
 {
     char text[LINE_MAX_BYTES * 2];
     char line[LINE_MAX_BYTES + 64];

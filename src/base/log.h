@@ -30,6 +30,6 @@ void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 
 /* id 0: tag alone. who NULL: no parentheses. */
-void log_write(enum log_level level, const char *tag, uint32_t id, const char *who, const char *fmt, ...)
-    PRINTF_LIKE(5, 6);
+void log_write(enum log_level level, const char *tag, uint32_t id, const char *who, const char *fmt,
+               ...) PRINTF_LIKE(5, 6);
 void log_flush(void);

@@ -16,10 +16,10 @@ struct str {
     size_t n;
 };
 
-#define STR(lit)    ((struct str){("" lit), sizeof(lit) - 1})
-#define STR_NONE    ((struct str){NULL, 0})
+#define STR(lit) ((struct str){("" lit), sizeof(lit) - 1})
+#define STR_NONE ((struct str){NULL, 0})
 /* For "%.*s". */
-#define STR_FMT(s)  (int)(s).n, (s).n != 0 ? (s).p : ""
+#define STR_FMT(s) (int)(s).n, (s).n != 0 ? (s).p : ""
 
 static inline struct str str_of(const char *z)
 {

@@ -9,9 +9,9 @@ struct type_row {
 };
 
 static const struct type_row types[IPC_TYPE_COUNT] = {
-#define NOFD  IPC_NOFD
-#define FD    IPC_FD
-#define MEMFD IPC_MEMFD
+#define NOFD                    IPC_NOFD
+#define FD                      IPC_FD
+#define MEMFD                   IPC_MEMFD
 #define IPC(name, f, t, d, doc) [IPC_##name] = {#name, IPC_ROLE_##f, IPC_ROLE_##t, d},
 #include "codec/ipc.tbl"
 #undef IPC
@@ -20,7 +20,8 @@ static const struct type_row types[IPC_TYPE_COUNT] = {
 #undef MEMFD
 };
 
-static const char *const roles[IPC_ROLE_COUNT] = {"any", "master", "worker", "auth", "hasher", "keeper", "helper"};
+static const char *const roles[IPC_ROLE_COUNT] = {"any",    "master", "worker", "auth",
+                                                  "hasher", "keeper", "helper"};
 
 const char *ipc_role_name(enum ipc_role r)
 {
@@ -88,7 +89,8 @@ bool ipc_packet_add(struct buf *b, const struct ipc_item *it)
     return true;
 }
 
-enum err ipc_reader_init(struct ipc_reader *r, struct str packet, enum ipc_role from, enum ipc_role to)
+enum err ipc_reader_init(struct ipc_reader *r, struct str packet, enum ipc_role from,
+                         enum ipc_role to)
 {
     struct packet_head h;
     if (packet.n < sizeof h || packet.n > IPC_PACKET_MAX)

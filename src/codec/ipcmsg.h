@@ -20,15 +20,15 @@
 
 #include "base/buf.h"
 
-#define IPC_VERSION    1
-#define IPC_PACKET_MAX 65536
-#define IPC_HEAD       8
-#define IPC_ITEM_HEAD  16
-#define IPC_BODY_MAX   (IPC_PACKET_MAX - IPC_HEAD - IPC_ITEM_HEAD - 8)
-#define IPC_INLINE_MAX 32768 /* larger bodies of MEMFD types travel as a sealed memfd */
-#define IPC_PACKET_FDS 8
-#define IPC_DELIVER_MAX 1000 /* recipients of one DELIVER */
-#define IPC_LARGE_MAX  (UINT64_C(256) << 20) /* no memfd larger than this is mapped */
+#define IPC_VERSION     1
+#define IPC_PACKET_MAX  65536
+#define IPC_HEAD        8
+#define IPC_ITEM_HEAD   16
+#define IPC_BODY_MAX    (IPC_PACKET_MAX - IPC_HEAD - IPC_ITEM_HEAD - 8)
+#define IPC_INLINE_MAX  32768 /* larger bodies of MEMFD types travel as a sealed memfd */
+#define IPC_PACKET_FDS  8
+#define IPC_DELIVER_MAX 1000                  /* recipients of one DELIVER */
+#define IPC_LARGE_MAX   (UINT64_C(256) << 20) /* no memfd larger than this is mapped */
 
 enum ipc_role {
     IPC_ROLE_ANY = 0, /* in ipc.tbl only */

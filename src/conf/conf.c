@@ -66,6 +66,10 @@ enum err conf_load(const char *path, struct arena *a, struct conf **out,
     struct problem_sink bad;
     size_t n = 0;
     *out = NULL;
+    if (path == NULL && access(CONF_DEFAULT_PATH, F_OK) != 0 && errno == ENOENT)
+        return conf_load_text(STR("(built in)"), STR(""), a, out, problems);
+    if (path == NULL)
+        path = CONF_DEFAULT_PATH;
     char *text = malloc(CONF_FILE_MAX + 1);
     if (text == NULL)
         return ERR_NOMEM;
@@ -103,6 +107,15 @@ size_t conf_restart_needed(const struct conf *old, const struct conf *new, const
         n++;
     }
     return n;
+}
+
+size_t conf_warnings(const struct conf *c, bool root, const char **list, size_t max)
+{
+    (void)c; /* so far nothing depends on a value */
+    if (root && max != 0)
+        list[0] = "started by root, all processes keep its rights: 'user' and 'worker_user' are "
+                  "not used by this version; start the server as a user of its own";
+    return root ? 1 : 0;
 }
 
 const struct conf_domain *conf_domain_find(const struct conf *c, struct str name)

@@ -120,7 +120,8 @@ struct conf_problems {
 };
 
 /*
- * Checks and loads a file. ERR_OK: *out is set and *problems is empty. ERR_SYNTAX: *out is NULL and *problems has
+ * Checks and loads a file; path NULL: CONF_DEFAULT_PATH, and when that does not exist the built-in configuration.
+ * ERR_OK: *out is set and *problems is empty. ERR_SYNTAX: *out is NULL and *problems has
  * every problem of the file. ERR_SYS, ERR_NOT_FOUND, ERR_TOO_LONG: the file cannot be read; one problem says why.
  * ERR_NOMEM: the arena is too small.
  */
@@ -150,6 +151,12 @@ void conf_print_man(FILE *to);
  */
 size_t conf_restart_needed(const struct conf *old, const struct conf *new, const char **names,
                            size_t max);
+
+/*
+ * What a checked configuration does not say by itself: sentences (constant strings) for an admin, none of them an
+ * error. `root`: the server is started by root. Fills `list`, at most `max`; returns how many there are.
+ */
+size_t conf_warnings(const struct conf *c, bool root, const char **list, size_t max);
 
 /* The domain of that name (any case), or NULL when it is not one of ours. */
 const struct conf_domain *conf_domain_find(const struct conf *c, struct str name);

@@ -69,7 +69,10 @@ void conf_print_sample(FILE *to)
           "# ximssd.conf: every setting with its default. An empty file is a working server: take "
           "the sign off\n"
           "# only where you want another value. `ximssd -t` checks a file, `ximssd -T` shows what "
-          "it comes to.\n",
+          "it comes to.\n"
+          "# This version reads the file at its start; at a reload (SIGHUP) it takes a renewed "
+          "certificate into\n"
+          "# use, and nothing else.\n",
           to);
     for (size_t k = 0; k < ROW_SECTIONS; k++) {
         sample_head(to, &row_sections[k]);
@@ -165,7 +168,12 @@ static const char man_head[] =
     ".Dl ximssd -t -c FILE\n"
     "reports every problem of a file in one run, and\n"
     ".Dl ximssd -T -c FILE\n"
-    "prints the effective configuration with the place that each value comes from.\n";
+    "prints the effective configuration with the place that each value comes from.\n"
+    ".Pp\n"
+    "This version reads the file at its start.\n"
+    "At a reload (the signal\n"
+    ".Dv SIGHUP )\n"
+    "it takes a renewed certificate into use, and nothing else.\n";
 
 static const char man_foot[] =
     ".Sh FILES\n"

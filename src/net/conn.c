@@ -32,8 +32,9 @@ void conn_watch(struct conn *c)
     unsigned events = 0;
     switch ((enum conn_state)c->state) {
     case CONN_OPEN:
-        if (!(c->flags & (CONN_F_PAUSED | CONN_F_EOF)))
-            events |= LOOP_READ;
+        /* A pause is mostly over before more input comes: the watch goes on until it says so (on_ready). */
+        if (!(c->flags & CONN_F_EOF))
+            events |= c->flags & CONN_F_PAUSED ? c->io.events & LOOP_READ : LOOP_READ;
         break;
     case CONN_CLOSING:
     case CONN_LINGERS:
@@ -64,7 +65,9 @@ static void on_ready(void *arg, unsigned events)
         conn_queue_write(c);
     switch ((enum conn_state)c->state) {
     case CONN_OPEN:
-        if (events & LOOP_READ && !(c->flags & CONN_F_IN_TURNS))
+        if (events & LOOP_READ && c->flags & CONN_F_PAUSED)
+            loop_io_set(&c->io, c->io.events & ~(unsigned)LOOP_READ);
+        else if (events & LOOP_READ && !(c->flags & CONN_F_IN_TURNS))
             conn_read(c);
         break;
     case CONN_AWAITED:

@@ -88,6 +88,8 @@ static void add_peer(struct child *c, const struct ipc_item *it)
         return;
     }
     c->peers[role][number] = p;
+    if (number >= c->npeers[role])
+        c->npeers[role] = number + 1;
     if (c->started)
         c->hooks->peer_up(c, p);
 }
@@ -231,7 +233,7 @@ static void end_of_round(void *arg)
         c->hooks->round(c);
     flush(&c->master, &c->master_io, &c->master_wants_write);
     for (int role = 0; role < IPC_ROLE_COUNT; role++) {
-        for (uint32_t i = 0; i < CHILD_PEERS; i++) {
+        for (uint32_t i = 0; i < c->npeers[role]; i++) {
             struct child_peer *p = c->peers[role][i];
             if (p != NULL && (bus_unsent(&p->bus) != 0 || p->wants_write))
                 flush(&p->bus, &p->io, &p->wants_write);

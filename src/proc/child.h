@@ -54,6 +54,7 @@ struct child {
     struct loop_io master_io;
     bool master_wants_write;
     struct child_peer *peers[IPC_ROLE_COUNT][CHILD_PEERS];
+    uint32_t npeers[IPC_ROLE_COUNT]; /* behind the highest number that was ever used */
     struct shm_writer shm; /* .map == NULL: none */
     void *gate_mem, *faillog_mem;
     size_t gate_bytes, faillog_bytes;

@@ -8,11 +8,15 @@
 #include "base/log.h"
 #include "proc/keeper.h"
 
+#define TURN_BYTES 32768                    /* of one session: then its output leaves ... */
+#define TURN_TIME  (INT64_C(200) * CLOCK_US) /* ... and others have their turn */
+
 struct round {
     struct keeper *k;
     struct kept *later[BANKS_MAX]; /* sessions whose next slice writes, in order */
     struct kept **later_tail[BANKS_MAX];
     uint32_t requests;
+    int64_t now; /* after the last slice */
     int64_t deadline;
 };
 
@@ -26,7 +30,7 @@ static bool may_run(const struct kept *s)
 
 static bool over(const struct round *r)
 {
-    return r->requests >= KEEPER_ROUND_REQUESTS || clock_mono() >= r->deadline;
+    return r->requests >= KEEPER_ROUND_REQUESTS || r->now >= r->deadline;
 }
 
 static void send_question(struct kept *s)
@@ -62,18 +66,13 @@ static void count_slice(struct kept *s, const struct slice *r)
         shm_count_add(&k->c->shm, SHM_XIMSS_ERRORS, 1);
 }
 
-/* After a slice; held: it belongs to the transaction, so nothing may leave yet. */
-static void after_slice(struct kept *s, const struct slice *r, bool held)
+static void after_slice(struct kept *s, const struct slice *r)
 {
     count_slice(s, r);
     if (r->run == RUN_WAIT)
         send_question(s);
     if (r->run == RUN_END)
         s->ended = true;
-    if (!held && (s->out.n != 0 || r->close))
-        keeper_send(s, r->close);
-    else if (r->close)
-        s->said_end = false; /* told after the commit */
 }
 
 /* What a session says on its own account; without credit it waits as a flag in the session. */
@@ -98,20 +97,33 @@ static void put_later(struct round *r, struct kept *s)
     r->later_tail[s->s->bank] = &s->next_writer;
 }
 
-/* One slice of a session; then it stands at the end of the line again, if there is more. */
-static void read_step(struct round *r, struct kept *s)
+/*
+ * A session's turn: the short reads that it has sent together are answered together; then it stands at the end of the
+ * line again, if there is more. What leaves at once is one packet item, not one for each request.
+ */
+static void read_turn(struct round *r, struct kept *s)
 {
-    enum kind kind = dispatch_kind(s->s);
-    if (kind == KIND_WRITE) {
+    int64_t began = r->now;
+    enum kind kind;
+    struct slice sl;
+    do {
+        kind = dispatch_kind(s->s);
+        if (kind != KIND_READ)
+            break;
+        sl = dispatch_slice(s->s, &s->out);
+        r->requests++;
+        r->now = clock_mono();
+        after_slice(s, &sl);
+        if (sl.close)
+            break;
+    } while (sl.run == RUN_DONE && !over(r) && r->now - began < TURN_TIME && s->out.n < TURN_BYTES &&
+             s->credit > (int64_t)s->out.n);
+    bool close = kind == KIND_READ && sl.close;
+    if (s->out.n != 0 || close)
+        keeper_send(s, close);
+    if (kind == KIND_WRITE)
         put_later(r, s);
-        return;
-    }
-    if (kind != KIND_READ)
-        return;
-    struct slice sl = dispatch_slice(s->s, &s->out);
-    r->requests++;
-    after_slice(s, &sl, false);
-    if (!s->ended && session_has_work(s->s))
+    else if (kind == KIND_READ && !s->ended && session_has_work(s->s))
         keeper_make_ready(s);
 }
 
@@ -139,7 +151,7 @@ static void run_reads(struct round *r)
             }
             continue;
         }
-        read_step(r, s);
+        read_turn(r, s);
         if (s->ended)
             keeper_free_session(s);
         else if (!s->writer)
@@ -164,7 +176,10 @@ static void write_slices(struct round *r, struct kept *s, struct db *db)
         r->requests++;
         if (db_request_end(db, !sl.rollback) != ERR_OK)
             return;
-        after_slice(s, &sl, true);
+        after_slice(s, &sl);
+        if (sl.close)
+            s->said_end = false; /* told after the commit */
+        r->now = clock_mono();
         if (sl.run != RUN_DONE || over(r))
             return;
     }
@@ -223,7 +238,8 @@ static void send_events(struct keeper *k)
 
 void keeper_round(struct keeper *k)
 {
-    struct round r = {.k = k, .deadline = clock_mono() + KEEPER_ROUND_TIME};
+    int64_t now = clock_mono();
+    struct round r = {.k = k, .now = now, .deadline = now + KEEPER_ROUND_TIME};
     for (uint32_t bank = 0; bank < BANKS_MAX; bank++)
         r.later_tail[bank] = &r.later[bank];
     run_reads(&r);

@@ -295,10 +295,10 @@ int master_run(const struct master_options *opt)
                        .conf_fd = -1, .gate_fd = -1, .faillog_fd = -1, .tls_fd = -1, .signal_fd = -1, .log_fd = -1};
     arena_init(&m.arena, 64u << 20);
     enum err e = opt->foreground ? ERR_OK : go_background();
+    if (e == ERR_OK) /* first of all: a SIGTERM during the start is not lost */
+        e = take_signals(&m);
     if (e == ERR_OK)
         e = master_prepare(&m);
-    if (e == ERR_OK)
-        e = take_signals(&m);
     if (e == ERR_OK)
         e = make_children(&m);
     if (e == ERR_OK)

@@ -48,7 +48,7 @@ struct master_listener {
 
 struct master {
     struct arena arena;
-    const char *conf_path; /* NULL: defaults */
+    const char *conf_path; /* as for conf_load() */
     struct str conf_text;
     struct conf *conf;
     uint32_t workers, keepers, helpers, hashers, banks;

@@ -54,8 +54,7 @@ static enum err open_log(struct master *m)
 static enum err read_conf(struct master *m)
 {
     struct conf_problems problems;
-    enum err e = m->conf_path != NULL ? conf_load(m->conf_path, &m->arena, &m->conf, &problems)
-                                      : conf_load_text(STR("(built in)"), STR(""), &m->arena, &m->conf, &problems);
+    enum err e = conf_load(m->conf_path, &m->arena, &m->conf, &problems);
     if (e != ERR_OK) {
         conf_problems_print(stderr, &problems);
         return e;
@@ -66,6 +65,14 @@ static enum err read_conf(struct master *m)
     }
     m->conf_fd = bus_memfd("ximssd-conf", m->conf->text);
     return m->conf_fd >= 0 ? open_log(m) : ERR_SYS;
+}
+
+static void log_warnings(const struct master *m)
+{
+    const char *list[4];
+    size_t n = conf_warnings(m->conf, geteuid() == 0, list, ARRAY_LEN(list));
+    for (size_t i = 0; i < n && i < ARRAY_LEN(list); i++)
+        log_write(LOG_FAILURES, "MASTER", 0, NULL, "warning: %s", list[i]);
 }
 
 /* --- folders */
@@ -224,6 +231,8 @@ enum err master_prepare(struct master *m)
 {
     int run_dir = -1;
     enum err e = read_conf(m);
+    if (e == ERR_OK)
+        log_warnings(m);
     if (e == ERR_OK)
         e = make_dir(m->conf->server.run_dir.p, 0755);
     if (e == ERR_OK)

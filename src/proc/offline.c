@@ -123,8 +123,7 @@ int offline_auth(const char *conf_path)
     struct conf_problems problems;
     struct directory *d = NULL;
     arena_init(&a, (size_t)64 << 20);
-    enum err e = conf_path != NULL ? conf_load(conf_path, &a, &c, &problems)
-                                   : conf_load_text(STR("(built in)"), STR(""), &a, &c, &problems);
+    enum err e = conf_load(conf_path, &a, &c, &problems);
     if (e != ERR_OK)
         conf_problems_print(stderr, &problems);
     if (e == ERR_OK)

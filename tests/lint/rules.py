@@ -335,6 +335,24 @@ def slow_operations(tree):
         + [f"tests/lint/more_ops:1: '{w}' has no OPF_MORE in ops.tbl" for w in listed if w not in have]
 
 
+# Settings that are checked and, by their paragraph, not used yet; and the one that becomes domains[0].
+NOT_READ_YET = {"server.user", "server.worker_user", "postman.relay", "server.domain"}
+
+
+def settings_are_read(tree):
+    """A setting that nothing reads must not exist: c->server.channels or similar stands somewhere for each row."""
+    readers = [p for p in tree.c_files("src/", "tools/", ends=(".c",)) if not p.startswith("src/conf/")]
+    code = "\n".join(bare_code(tree.read(p)) for p in readers)
+    bad, table = [], tree.read("src/conf/settings.tbl")
+    for m in re.finditer(r"^(?:(LISTENER|DOMAIN)_)?SETTING\((\w+), (\w+),", table, re.M):
+        name = f"{m.group(2)}.{m.group(3)}"
+        use = rf"(?:->|\.){m.group(3)}\b" if m.group(1) else rf"\b{m.group(2)}\.{m.group(3)}\b"
+        if (re.search(use, code) is None) != (name in NOT_READ_YET):
+            is_read = "is read now: take it from NOT_READ_YET" if name in NOT_READ_YET else "is read by nothing"
+            bad.append(f"src/conf/settings.tbl:{line_of(table, m.start())}: {name} {is_read}")
+    return bad
+
+
 def fuzz_seeds(tree):
     bad = []
     for path in tree.c_files("tests/fuzz/fuzz_", ends=(".c",)):
@@ -348,7 +366,8 @@ def fuzz_seeds(tree):
 
 
 RULES = [layers, sizes, spdx, banned_calls, clock_door, sqlite_door, net_door, built_sql, headers_alone, clang_format,
-         scripts_parse, manual_pages, words, slow_operations, fuzz_seeds]
+         scripts_parse, manual_pages, words, slow_operations, settings_are_read,
+         fuzz_seeds]
 
 LAYERS_SAMPLE = "base 0\nshm 0\ncodec 1 libxml2\nnet 3 uv\nstore 4\n"
 SAMPLES = {
@@ -381,6 +400,10 @@ SAMPLES = {
     "slow_operations": [
         {"src/ximss/ops.tbl": 'OP(A, "a", ANY, f, NULL, NULL, OPF_MORE, "x")\n', "tests/lint/more_ops": "\n"},
         {"src/ximss/ops.tbl": 'OP(A, "a", ANY, f, NULL, NULL, 0, "x")\n', "tests/lint/more_ops": "a\n"},
+    ],
+    "settings_are_read": [
+        {"src/conf/settings.tbl": 'SETTING(server, channels, NUMBER\n', "src/proc/a.c": "x = c->server.channel;\n"},
+        {"src/conf/settings.tbl": "DOMAIN_SETTING(domain, language, STRING\n"},
     ],
     "fuzz_seeds": [{"tests/fuzz/fuzz_x.c": "\n"}],
 }

@@ -10,9 +10,7 @@ const char *rundir_find(const char *path, struct arena *a)
 {
     struct conf *conf = NULL;
     struct conf_problems problems;
-    enum err e = conf_load(path != NULL ? path : CONF_DEFAULT_PATH, a, &conf, &problems);
-    if (e == ERR_NOT_FOUND && path == NULL)
-        e = conf_load_text(STR("built-in"), STR(""), a, &conf, &problems);
+    enum err e = conf_load(path, a, &conf, &problems);
     if (e == ERR_OK)
         return conf->server.run_dir.p;
     if (e == ERR_NOMEM)

@@ -48,7 +48,8 @@ static void test_every_verb_has_words_and_a_role(void **state)
         assert_true(ctl_verb_doc((enum ctl_verb)v)[0] != 0);
         assert_int_not_equal(ctl_verb_role((enum ctl_verb)v), IPC_ROLE_ANY);
         for (int w = 1; w < v; w++)
-            assert_string_not_equal(ctl_verb_words((enum ctl_verb)v), ctl_verb_words((enum ctl_verb)w));
+            assert_string_not_equal(ctl_verb_words((enum ctl_verb)v),
+                                    ctl_verb_words((enum ctl_verb)w));
     }
 }
 
@@ -64,8 +65,16 @@ static void test_json(void **state)
         {{"dora", 4}, "\"dora\""},
         {{"a\"b\\c", 5}, "\"a\\\"b\\\\c\""},
         {{"\n\r\t\0\x1b\x7f", 6}, "\"\\u000a\\u000d\\u0009\\u0000\\u001b\\u007f\""},
-        {{"L\xc3\xa9" "e \xe6\x97\xa5", 8}, "\"L\xc3\xa9" "e \xe6\x97\xa5\""},
-        {{"\xff" "a\xc3", 3}, "\"\xef\xbf\xbd" "a\xef\xbf\xbd\""},
+        {{"L\xc3\xa9"
+          "e \xe6\x97\xa5",
+          8},
+         "\"L\xc3\xa9"
+         "e \xe6\x97\xa5\""},
+        {{"\xff"
+          "a\xc3",
+          3},
+         "\"\xef\xbf\xbd"
+         "a\xef\xbf\xbd\""},
     };
     struct buf b;
     buf_init(&b, 1000);

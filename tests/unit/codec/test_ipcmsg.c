@@ -12,7 +12,8 @@
 
 static void add(struct buf *b, enum ipc_type t, uint32_t id, uint32_t seq, struct str body)
 {
-    assert_true(ipc_packet_add(b, &(struct ipc_item){.type = t, .id = id, .seq = seq, .body = body, .fd = -1}));
+    assert_true(ipc_packet_add(
+        b, &(struct ipc_item){.type = t, .id = id, .seq = seq, .body = body, .fd = -1}));
 }
 
 static void test_round_trip(void **state)
@@ -22,7 +23,9 @@ static void test_round_trip(void **state)
         enum ipc_type t;
         uint32_t id, seq;
         const char *body;
-    } want[] = {{IPC_MSG, 100001, 0, "<noop id=\"a\"/>"}, {IPC_CREDIT, 999999, 65536, ""}, {IPC_DETACH, 1, 2, "1234567"}};
+    } want[] = {{IPC_MSG, 100001, 0, "<noop id=\"a\"/>"},
+                {IPC_CREDIT, 999999, 65536, ""},
+                {IPC_DETACH, 1, 2, "1234567"}};
     struct buf b;
     struct ipc_reader r;
     struct ipc_item it;
@@ -79,9 +82,12 @@ static void test_direction(void **state)
         enum ipc_role from, to;
         bool ok;
     } row[] = {
-        {IPC_ATTACH, IPC_ROLE_AUTH, IPC_ROLE_KEEPER, true}, {IPC_ATTACH, IPC_ROLE_WORKER, IPC_ROLE_KEEPER, false},
-        {IPC_OUT, IPC_ROLE_KEEPER, IPC_ROLE_WORKER, true},  {IPC_OUT, IPC_ROLE_WORKER, IPC_ROLE_KEEPER, false},
-        {IPC_READY, IPC_ROLE_HELPER, IPC_ROLE_MASTER, true}, {IPC_START, IPC_ROLE_KEEPER, IPC_ROLE_WORKER, false},
+        {IPC_ATTACH, IPC_ROLE_AUTH, IPC_ROLE_KEEPER, true},
+        {IPC_ATTACH, IPC_ROLE_WORKER, IPC_ROLE_KEEPER, false},
+        {IPC_OUT, IPC_ROLE_KEEPER, IPC_ROLE_WORKER, true},
+        {IPC_OUT, IPC_ROLE_WORKER, IPC_ROLE_KEEPER, false},
+        {IPC_READY, IPC_ROLE_HELPER, IPC_ROLE_MASTER, true},
+        {IPC_START, IPC_ROLE_KEEPER, IPC_ROLE_WORKER, false},
         {IPC_PASSWORD, IPC_ROLE_WORKER, IPC_ROLE_AUTH, false},
     };
     struct buf b;
@@ -89,7 +95,8 @@ static void test_direction(void **state)
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
         ipc_packet_begin(&b);
         add(&b, row[i].t, 1, 1, STR("x"));
-        assert_int_equal(read_all(buf_slice(&b), row[i].from, row[i].to), row[i].ok ? ERR_EOF : ERR_PACKET);
+        assert_int_equal(read_all(buf_slice(&b), row[i].from, row[i].to),
+                         row[i].ok ? ERR_EOF : ERR_PACKET);
     }
     buf_free(&b);
 }
@@ -104,7 +111,8 @@ static void test_every_truncation(void **state)
     add(&b, IPC_MSG, 2, 0, STR(""));
     assert_int_equal(read_all(buf_slice(&b), IPC_ROLE_WORKER, IPC_ROLE_KEEPER), ERR_EOF);
     for (size_t n = 0; n < b.n; n++)
-        assert_int_equal(read_all(str_sub(buf_slice(&b), 0, n), IPC_ROLE_WORKER, IPC_ROLE_KEEPER), ERR_PACKET);
+        assert_int_equal(read_all(str_sub(buf_slice(&b), 0, n), IPC_ROLE_WORKER, IPC_ROLE_KEEPER),
+                         ERR_PACKET);
     /* A wrong byte anywhere is refused or changes a value; it never leads out of the packet (sanitizers watch). */
     for (size_t i = 0; i < b.n; i++) {
         for (int v = 1; v < 256; v <<= 1) {
@@ -146,8 +154,9 @@ static void test_bodies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_packet_cap),       cmocka_unit_test(test_direction),
-        cmocka_unit_test(test_every_truncation), cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_packet_cap),
+        cmocka_unit_test(test_direction),  cmocka_unit_test(test_every_truncation),
+        cmocka_unit_test(test_bodies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

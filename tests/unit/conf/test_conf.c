@@ -485,6 +485,18 @@ static void restarts(void **state)
     assert_int_equal(conf_restart_needed(x, y, names, 2), 3);
 }
 
+static void warnings(void **state)
+{
+    (void)state;
+    const char *list[1] = {NULL};
+    const struct conf *c = load("");
+    assert_int_equal(conf_warnings(c, false, list, 1), 0);
+    assert_int_equal(conf_warnings(c, true, list, 0), 1);
+    assert_null(list[0]);
+    assert_int_equal(conf_warnings(c, true, list, 1), 1);
+    assert_non_null(strstr(list[0], "worker_user"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -503,6 +515,7 @@ int main(void)
         cmocka_unit_test(small_arenas),
         cmocka_unit_test(files),
         cmocka_unit_test(restarts),
+        cmocka_unit_test(warnings),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

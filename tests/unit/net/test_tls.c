@@ -272,6 +272,10 @@ static bool visit(struct tls_context *t, int version)
     assert_int_equal(client_hear(&c, &w, got, sizeof got), 1);
     bool resumed = SSL_session_reused(c.ssl) == 1;
     assert_int_equal(conn_tls_resumed(&d.conn), resumed);
+    if (version == TLS1_2_VERSION) { /* the library reports no renewed ticket there */
+        SSL_SESSION_free(kept);
+        kept = SSL_get1_session(c.ssl);
+    }
     SSL_set_shutdown(c.ssl,
                      SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); /* else the session is spoilt */
     client_free(&c);
