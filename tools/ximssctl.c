@@ -33,7 +33,8 @@ static void usage(FILE *to)
 {
     fputs("usage: ximssctl [-c FILE] [--json] VERB...\n", to);
     for (int v = 1; v < CTL_VERB_COUNT; v++)
-        fprintf(to, "  %-18s %s\n", ctl_verb_words((enum ctl_verb)v), ctl_verb_doc((enum ctl_verb)v));
+        fprintf(to, "  %-18s %s\n", ctl_verb_words((enum ctl_verb)v),
+                ctl_verb_doc((enum ctl_verb)v));
     fputs("  account add NAME [--password-stdin] [--real-name TEXT]\n"
           "  account passwd NAME [--password-stdin]\n"
           "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 no server and none could be asked.\n",
@@ -73,7 +74,8 @@ static bool get_password(const struct options *o, char *to, size_t size)
     char again[PASSWORD_MAX + 2];
     if (o->password_stdin)
         return read_line(stdin, to, size);
-    if (!type_password("New password: ", to, size) || !type_password("Again: ", again, sizeof again)) {
+    if (!type_password("New password: ", to, size) ||
+        !type_password("Again: ", again, sizeof again)) {
         fputs("ximssctl: no terminal to ask for the password; use --password-stdin\n", stderr);
         return false;
     }
@@ -106,7 +108,8 @@ _Noreturn static void become_offline(const struct options *o, int fd)
     char path[4096];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - 16);
     char name[] = "ximssd", option[] = "-c", role[] = "offline-auth";
-    char *with_file[] = {name, option, o->conf_path != NULL ? strdup(o->conf_path) : NULL, role, NULL};
+    char *with_file[] = {name, option, o->conf_path != NULL ? strdup(o->conf_path) : NULL, role,
+                         NULL};
     char *without[] = {name, role, NULL};
     char **argv = o->conf_path != NULL ? with_file : without;
     if (dup2(fd, 3) < 0)
@@ -136,7 +139,8 @@ static int start_offline(const struct options *o, pid_t *pid)
 
 /* --- one question */
 
-static bool ask(int fd, enum ctl_verb verb, const struct buf *body, struct buf *answer, enum err *verdict)
+static bool ask(int fd, enum ctl_verb verb, const struct buf *body, struct buf *answer,
+                enum err *verdict)
 {
     struct ctl_head head = {CTL_VERSION, (uint32_t)verb, 0};
     struct buf rq;
@@ -162,7 +166,8 @@ static bool ask(int fd, enum ctl_verb verb, const struct buf *body, struct buf *
 }
 
 /* Prints the JSON as it is, or the one thing a person wants of it. */
-static void print_answer(const struct options *o, enum ctl_verb verb, enum err e, const struct buf *answer)
+static void print_answer(const struct options *o, enum ctl_verb verb, enum err e,
+                         const struct buf *answer)
 {
     static const char *const done[CTL_VERB_COUNT] = {[CTL_ACCOUNT_ADD] = "account added",
                                                      [CTL_ACCOUNT_PASSWD] = "password changed",
@@ -185,7 +190,8 @@ static void print_answer(const struct options *o, enum ctl_verb verb, enum err e
     fprintf(stderr, "ximssctl: %.*s\n", STR_FMT(s.n != 0 ? s : str_of(err_text(e))));
 }
 
-static int run(const struct options *o, const struct conf *c, enum ctl_verb verb, const struct buf *body)
+static int run(const struct options *o, const struct conf *c, enum ctl_verb verb,
+               const struct buf *body)
 {
     struct buf answer;
     enum err verdict = ERR_OK;
@@ -226,7 +232,8 @@ static enum ctl_verb find_verb(int argc, char **argv)
     return CTL_NONE;
 }
 
-static bool make_body(const struct options *o, enum ctl_verb verb, int argc, char **argv, struct buf *body)
+static bool make_body(const struct options *o, enum ctl_verb verb, int argc, char **argv,
+                      struct buf *body)
 {
     char password[PASSWORD_MAX + 2] = "";
     bool wants_password = verb == CTL_ACCOUNT_ADD || verb == CTL_ACCOUNT_PASSWD;

@@ -41,6 +41,22 @@ enum ipc_fd ipc_type_fd(enum ipc_type t)
     return types[t].fd;
 }
 
+bool ipc_type_secret(enum ipc_type t)
+{
+    switch (t) {
+    case IPC_LOGIN:
+    case IPC_LOGIN_STEP:
+    case IPC_PASSWORD:
+    case IPC_HASH:
+    case IPC_HASHED:
+    case IPC_CTL:
+    case IPC_TLS:
+        return true;
+    default:
+        return false;
+    }
+}
+
 struct packet_head {
     uint16_t version;
     uint16_t count;

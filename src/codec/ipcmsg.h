@@ -66,6 +66,8 @@ struct ipc_item {
 const char *ipc_role_name(enum ipc_role r);
 const char *ipc_type_name(enum ipc_type t);
 enum ipc_fd ipc_type_fd(enum ipc_type t);
+/* Its body may hold a password or what opens one: wiped from memory once it is passed on. */
+bool ipc_type_secret(enum ipc_type t);
 
 /* --- writing: a buffer that holds one packet */
 void ipc_packet_begin(struct buf *b);

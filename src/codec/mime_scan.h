@@ -21,7 +21,7 @@ struct header_scan {
 void header_scan_init(struct header_scan *h, struct str in, size_t budget);
 /*
  * Next field: name as spelled, value still folded, without the line end. Lines that are no field end the header, and belong to
- * the body, as mail programs are used to; a first line "From " (mbox), lines without a name and a first
+ * the body, as mail programs are used to; lines "From " (mbox), lines without a name and a first
  * line that is a continuation are skipped. false: the header has ended.
  */
 bool header_next(struct header_scan *h, struct str *name, struct str *value);

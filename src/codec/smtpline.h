@@ -9,8 +9,9 @@
  */
 #include "base/buf.h"
 
-#define SMTPLINE_MAX 2048 /* bytes of a command line with its end (RFC 5321 4.5.3.1.4: 512 at least, plus extensions) */
-#define SMTPPATH_MAX 320  /* local part, @, domain */
+#define SMTPLINE_MAX \
+    2048 /* bytes of a command line with its end (RFC 5321 4.5.3.1.4: 512 at least, plus extensions) */
+#define SMTPPATH_MAX 320 /* local part, @, domain */
 
 enum smtp_verb {
     SMTP_UNKNOWN = 0,
@@ -32,9 +33,9 @@ enum smtp_verb smtpline_verb(struct str line, struct str *rest);
 struct smtp_path {
     struct str address; /* as given, without < > and source route; "" for <> (MAIL only) */
     bool has_size;
-    uint64_t size;      /* MAIL SIZE= */
-    bool eightbit;      /* MAIL BODY=8BITMIME */
-    bool utf8;          /* MAIL SMTPUTF8 */
+    uint64_t size; /* MAIL SIZE= */
+    bool eightbit; /* MAIL BODY=8BITMIME */
+    bool utf8;     /* MAIL SMTPUTF8 */
 };
 
 /*

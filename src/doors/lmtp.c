@@ -82,6 +82,10 @@ static void go_on(struct lmtp_conn *c)
 {
     if (!conn_is_open(&c->conn))
         return;
+    if (c->d->stopping) { /* it was in the middle of a delivery when the others were told */
+        finish(c, "421 4.3.2 shutting down");
+        return;
+    }
     if (c->paused)
         conn_resume(&c->conn);
     else

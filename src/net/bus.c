@@ -18,6 +18,7 @@ struct bus_packet {
     struct bus_packet *next;
     size_t n;
     uint32_t nfds;
+    bool secret;
     int fds[IPC_PACKET_FDS];
     char bytes[];
 };
@@ -42,21 +43,38 @@ static void close_fds(const int *fds, uint32_t n)
         close(fds[i]);
 }
 
+static void packet_free(struct bus_packet *k)
+{
+    close_fds(k->fds, k->nfds);
+    if (k->secret)
+        explicit_bzero(k->bytes, k->n);
+    free(k);
+}
+
+/* The packet being filled is empty again. */
+static void clear_open(struct bus_peer *p)
+{
+    if (p->secret)
+        explicit_bzero(p->open.p, p->open.n);
+    p->secret = false;
+    p->open_nfds = 0;
+    buf_clear(&p->open);
+}
+
 void bus_free(struct bus_peer *p)
 {
     while (p->first != NULL) {
         struct bus_packet *k = p->first;
         p->first = k->next;
-        close_fds(k->fds, k->nfds);
-        free(k);
+        packet_free(k);
     }
     close_fds(p->open_fds, p->open_nfds);
+    clear_open(p);
     buf_free(&p->open);
     if (p->fd >= 0)
         close(p->fd);
     p->fd = -1;
     p->last = NULL;
-    p->open_nfds = 0;
     p->queued = 0;
     p->broken = false;
 }
@@ -88,7 +106,7 @@ static void seal_open(struct bus_peer *p)
         break_peer(p, "no memory for a packet");
         return;
     }
-    *k = (struct bus_packet){.n = p->open.n, .nfds = p->open_nfds};
+    *k = (struct bus_packet){.n = p->open.n, .nfds = p->open_nfds, .secret = p->secret};
     memcpy(k->bytes, p->open.p, p->open.n);
     memcpy(k->fds, p->open_fds, sizeof k->fds);
     if (p->last != NULL)
@@ -97,22 +115,37 @@ static void seal_open(struct bus_peer *p)
         p->first = k;
     p->last = k;
     p->queued += k->n;
-    p->open_nfds = 0;
-    buf_clear(&p->open);
+    clear_open(p);
+}
+
+/* Room for an item in the packet being filled, which is another one when this one is full. */
+static bool put_item(struct bus_peer *p, const struct ipc_item *it)
+{
+    if (p->open.n == 0)
+        ipc_packet_begin(&p->open);
+    /* Growing later would leave copies of a secret in freed memory. */
+    if (ipc_type_secret(it->type) && p->open.cap < IPC_PACKET_MAX)
+        (void)buf_room(&p->open, IPC_PACKET_MAX - p->open.n);
+    if (p->open.n != 0 && ipc_packet_add(&p->open, it))
+        return true;
+    seal_open(p);
+    if (p->broken)
+        return false;
+    ipc_packet_begin(&p->open);
+    return p->open.n != 0 && ipc_packet_add(&p->open, it);
 }
 
 static void add_item(struct bus_peer *p, const struct ipc_item *it, int fd)
 {
     if (fd >= 0 && p->open_nfds == IPC_PACKET_FDS)
         seal_open(p);
-    if (p->open.n == 0)
-        ipc_packet_begin(&p->open);
-    if (!ipc_packet_add(&p->open, it)) {
-        seal_open(p);
-        ipc_packet_begin(&p->open);
-        if (!ipc_packet_add(&p->open, it))
-            break_peer(p, "no memory for a packet");
+    if (p->broken || !put_item(p, it)) {
+        break_peer(p, "no memory for a packet");
+        if (fd >= 0)
+            close(fd);
+        return;
     }
+    p->secret = p->secret || ipc_type_secret(it->type);
     if (fd >= 0)
         p->open_fds[p->open_nfds++] = fd;
 }
@@ -170,7 +203,8 @@ static ssize_t send_packet(int fd, const char *bytes, size_t n, const int *fds, 
 
 static enum err send_error(struct bus_peer *p)
 {
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+    /* ETOOMANYREFS: too many descriptors are on their way to peers that have not read them yet. */
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ETOOMANYREFS)
         return ERR_AGAIN;
     p->broken = true;
     return ERR_NET;
@@ -182,12 +216,11 @@ static enum err flush_queue(struct bus_peer *p)
         struct bus_packet *k = p->first;
         if (send_packet(p->fd, k->bytes, k->n, k->fds, k->nfds) < 0)
             return send_error(p);
-        close_fds(k->fds, k->nfds);
         p->first = k->next;
         if (p->first == NULL)
             p->last = NULL;
         p->queued -= k->n;
-        free(k);
+        packet_free(k);
     }
     return ERR_OK;
 }
@@ -202,8 +235,7 @@ enum err bus_flush(struct bus_peer *p)
     /* The usual case: the packet of this round goes out without a copy. */
     if (send_packet(p->fd, p->open.p, p->open.n, p->open_fds, p->open_nfds) >= 0) {
         close_fds(p->open_fds, p->open_nfds);
-        p->open_nfds = 0;
-        buf_clear(&p->open);
+        clear_open(p);
         return ERR_OK;
     }
     e = send_error(p);
@@ -264,6 +296,7 @@ void bus_memfd_unmap(struct str bytes)
 struct fd_list {
     int fds[IPC_PACKET_FDS];
     uint32_t n, taken;
+    bool secret; /* the packet held one */
 };
 
 static void collect_fds(struct msghdr *m, struct fd_list *l)
@@ -314,8 +347,10 @@ static enum err give_packet(struct bus_peer *p, struct str packet, struct fd_lis
     enum err e = ipc_reader_init(&r, packet, p->role, p->self);
     while (e == ERR_OK) {
         e = ipc_reader_next(&r, &it);
-        if (e == ERR_OK)
+        if (e == ERR_OK) {
+            l->secret = l->secret || ipc_type_secret(it.type);
             e = give_item(p, &it, l);
+        }
         if (p->fd < 0)
             return ERR_EOF; /* the item's function closed this peer */
     }
@@ -343,6 +378,8 @@ enum err bus_read(struct bus_peer *p, unsigned packets)
                          ? ERR_PACKET
                          : give_packet(p, (struct str){bytes, (size_t)n}, &l);
         close_fds(l.fds + l.taken, l.n - l.taken);
+        if (l.secret)
+            explicit_bzero(bytes, (size_t)n);
         if (e == ERR_PACKET)
             break_peer(p, "malformed packet");
         if (e != ERR_OK)

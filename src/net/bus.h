@@ -10,6 +10,8 @@
  *
  * A peer that sends a malformed packet, or whose queue cannot be kept in memory, is `broken`: the owner treats it
  * like one that has gone.
+ *
+ * What held a secret (ipc_type_secret) is wiped when it was sent, and when it was received and handed on.
  */
 #include "codec/ipcmsg.h"
 
@@ -35,6 +37,7 @@ struct bus_peer {
     struct bus_packet *first, *last; /* full packets that wait */
     size_t queued;                   /* bytes in them */
     bool broken;
+    bool secret; /* the packet being filled holds one */
 };
 
 /* Takes over fd and makes it non-blocking. */

@@ -48,7 +48,8 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     if (EVP_MAC_CTX_set_params(mac, params) != 1 ||
         EVP_CipherInit_ex2(cipher, t->ticket_cipher, key + KEY_NAME, iv, encrypt, NULL) != 1)
         return -1;
-    return at == 0 ? 1 : 2; /* 2: good, and the client gets a new one under the current key */
+    /* 2: good, and the client gets another. In TLS 1.3 always: a ticket used twice ties two connections together. */
+    return at == 0 && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
 }
 
 enum err tls_context_set_ticket_keys(struct tls_context *t, struct str keys)

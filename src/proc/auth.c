@@ -33,8 +33,10 @@ static enum err read_domains(struct auth_proc *a)
 static enum err open_directory(struct auth_proc *a)
 {
     char path[1100];
-    struct directory_options opt = {.banks = a->c->banks, .domains = a->domains, .ndomains = a->ndomains};
-    if ((size_t)snprintf(path, sizeof path, "%s/accounts.db", a->c->conf->server.state_dir.p) >= sizeof path)
+    struct directory_options opt = {
+        .banks = a->c->banks, .domains = a->domains, .ndomains = a->ndomains};
+    if ((size_t)snprintf(path, sizeof path, "%s/accounts.db", a->c->conf->server.state_dir.p) >=
+        sizeof path)
         return ERR_TOO_LONG;
     return directory_open(&a->dir, path, &opt);
 }
@@ -65,9 +67,13 @@ static enum err start(struct child *c)
     idmap_init(&a->logins);
     idmap_init(&a->questions);
     addrlist_init(&a->clients);
-    a->gate = gate_of(c->gate_mem, c->gate_bytes);
-    BUG_IF(a->gate == NULL);
-    a->env = (struct sasl_env){.find = find, .ctx = a, .cache = &a->cache, .nonces = &a->nonces, .fails = &a->fails,
+    a->keepers = settings_keepers(conf, c->banks);
+    BUG_IF(gate_attach(&a->gate, c->gate_mem, c->gate_bytes) != ERR_OK);
+    a->env = (struct sasl_env){.find = find,
+                               .ctx = a,
+                               .cache = &a->cache,
+                               .nonces = &a->nonces,
+                               .fails = &a->fails,
                                .verifier = settings_verifier(conf)};
     snprintf(a->env.host, sizeof a->env.host, "%.*s", STR_FMT(conf->domains[0].name));
     enum err e = faillog_attach(&a->fails, c->faillog_mem, c->faillog_bytes, &fo);
@@ -122,7 +128,7 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
         auth_login_step(a, from, it);
         break;
     case IPC_LOGIN_DROP:
-        auth_login_drop(a, it->id, it->seq);
+        auth_login_drop(a, from, it->id, it->seq);
         break;
     case IPC_FEATURES:
         auth_features(a, from, it);
@@ -131,13 +137,14 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
         rcpt(a, from, it);
         break;
     case IPC_SESSION_CHECKED:
-        auth_session_checked(a, it);
+        auth_session_checked(a, from, it);
         break;
     case IPC_PASSWORD:
         auth_password(a, from, it);
         break;
     case IPC_HASHED:
-        auth_job_answer(a, from->number, (enum err)(it->id < ERR_COUNT ? it->id : ERR_PACKET), it->body);
+        auth_job_answer(a, from->number, (enum err)(it->id < ERR_COUNT ? it->id : ERR_PACKET),
+                        it->body);
         break;
     case IPC_CTL:
         auth_ctl(a, it);
@@ -154,6 +161,8 @@ static void peer_up(struct child *c, struct child_peer *p)
         auth_hasher_up(a, p->bus.number);
     else if (p->bus.role == IPC_ROLE_KEEPER)
         auth_keeper_up(a);
+    else if (p->bus.role == IPC_ROLE_WORKER) /* one before it may have died together with the auth before us */
+        gate_clear_before(&a->gate, gate_owner(p->bus.number, p->bus.generation));
 }
 
 static void peer_gone(struct child *c, struct child_peer *p)
@@ -164,7 +173,7 @@ static void peer_gone(struct child *c, struct child_peer *p)
     if (p->bus.role == IPC_ROLE_WORKER) {
         auth_logins_of_worker_gone(a, p->bus.number);
         /* The dead worker's places in the gate (design 2.4). */
-        gate_clear_owner(a->gate, p->bus.number + 1);
+        gate_clear_owner(&a->gate, gate_owner(p->bus.number, p->bus.generation));
     }
 }
 
@@ -177,7 +186,8 @@ static void tick(struct timer *t)
     loop_timer_set(a->c->loop, t, TICK);
 }
 
-static const struct child_hooks hooks = {.start = start, .item = item, .peer_up = peer_up, .peer_gone = peer_gone};
+static const struct child_hooks hooks = {
+    .start = start, .item = item, .peer_up = peer_up, .peer_gone = peer_gone};
 
 void auth_setup(struct child *c)
 {

@@ -43,14 +43,15 @@ struct auth_proc {
     struct nonces nonces;
     struct faillog fails;
     struct addrlist clients;
-    struct gate *gate;
+    struct gate gate;
     struct str *domains;
     uint32_t ndomains;
+    uint32_t keepers; /* how many there are */
 
     struct auth_job *jobs, **jobs_tail; /* waiting */
     uint32_t njobs;                     /* waiting and running */
     struct auth_hasher hashers[CHILD_PEERS];
-    struct idmap logins;    /* connection -> struct auth_login */
+    struct idmap logins;    /* worker and connection -> struct auth_login */
     struct idmap questions; /* seq -> who waits for a keeper's answer */
     uint32_t next_question;
     struct timer tick;
@@ -59,8 +60,10 @@ struct auth_proc {
 
 /* --- auth_jobs.c */
 /* Takes over the body. ERR_TIMEOUT: the queue is full, or that address has four jobs in it; done() is not called. */
-enum err auth_job_add(struct auth_proc *a, enum verifier_job kind, struct buf *body, const struct ip *addr,
-                      void (*done)(struct auth_proc *, void *, enum err, struct str), void *arg) CHECKED;
+enum err auth_job_add(struct auth_proc *a, enum verifier_job kind, struct buf *body,
+                      const struct ip *addr,
+                      void (*done)(struct auth_proc *, void *, enum err, struct str),
+                      void *arg) CHECKED;
 void auth_job_answer(struct auth_proc *a, uint32_t hasher, enum err e, struct str body);
 void auth_hasher_up(struct auth_proc *a, uint32_t hasher);
 void auth_hasher_gone(struct auth_proc *a, uint32_t hasher);
@@ -72,8 +75,8 @@ void auth_job_orphan(struct auth_proc *a, const void *arg);
 /* --- auth_login.c */
 void auth_login_begin(struct auth_proc *a, struct bus_peer *worker, const struct ipc_item *it);
 void auth_login_step(struct auth_proc *a, struct bus_peer *worker, const struct ipc_item *it);
-void auth_login_drop(struct auth_proc *a, uint32_t conn, uint32_t attempt);
-void auth_session_checked(struct auth_proc *a, const struct ipc_item *it);
+void auth_login_drop(struct auth_proc *a, const struct bus_peer *worker, uint32_t conn, uint32_t attempt);
+void auth_session_checked(struct auth_proc *a, const struct bus_peer *keeper, const struct ipc_item *it);
 void auth_logins_of_worker_gone(struct auth_proc *a, uint32_t worker);
 void auth_logins_tick(struct auth_proc *a, int64_t now);
 /* A keeper is there (again): attaches that wait for it go out. */

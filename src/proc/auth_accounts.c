@@ -10,7 +10,8 @@ static void put_account(struct buf *b, const struct account *a)
     ctl_json_str(b, name_str(&a->name));
     buf_lit(b, ",\"realName\":");
     ctl_json_str(b, str_of(a->real_name));
-    buf_printf(b, ",\"bank\":%u,\"enabled\":%s}", a->bank, (a->flags & ACCOUNT_DISABLED) != 0 ? "false" : "true");
+    buf_printf(b, ",\"bank\":%u,\"enabled\":%s}", a->bank,
+               (a->flags & ACCOUNT_DISABLED) != 0 ? "false" : "true");
 }
 
 static void say_account(const struct account *a, accounts_out_fn *out, void *ctx)
@@ -74,14 +75,16 @@ static enum err check_new(struct accounts_request *rq, struct directory *d)
 {
     struct account other;
     if (!directory_has_domain(d, name_domain(&rq->account.name)))
-        return fail(rq, ERR_NOT_FOUND, "that domain is not one of the server's: see [server] domain and [domain NAME]");
+        return fail(
+            rq, ERR_NOT_FOUND,
+            "that domain is not one of the server's: see [server] domain and [domain NAME]");
     enum err e = directory_find(d, name_str(&rq->account.name), &other);
     account_wipe(&other);
     return e == ERR_OK ? ERR_ACCOUNT_EXISTS : e == ERR_NOT_FOUND ? ERR_OK : e;
 }
 
-static enum err take_body(struct accounts_request *rq, struct directory *d, const struct verifier_options *opt,
-                          struct str domain, struct str body)
+static enum err take_body(struct accounts_request *rq, struct directory *d,
+                          const struct verifier_options *opt, struct str domain, struct str body)
 {
     struct ipc_in in = {body, false};
     struct str name = ipc_get_str(&in), password = STR_NONE, real = STR_NONE;
@@ -92,7 +95,8 @@ static enum err take_body(struct accounts_request *rq, struct directory *d, cons
     if (ipc_in_end(&in) != ERR_OK || real.n > ACCOUNT_REAL_NAME_MAX)
         return ERR_ATTR_VALUE;
     if (name_canon(name, domain, &rq->account.name) != ERR_OK)
-        return fail(rq, ERR_ATTR_VALUE, "that is not an account name: name@domain, letters, digits and . - _ + =");
+        return fail(rq, ERR_ATTR_VALUE,
+                    "that is not an account name: name@domain, letters, digits and . - _ + =");
     enum err e = rq->verb == CTL_ACCOUNT_ADD ? check_new(rq, d) : find(rq, d);
     if (e == ERR_OK && password.p != NULL)
         e = verifier_policy(password, opt);
@@ -102,9 +106,10 @@ static enum err take_body(struct accounts_request *rq, struct directory *d, cons
     return e;
 }
 
-enum accounts_next accounts_begin(struct accounts_request *rq, struct directory *d, const struct verifier_options *opt,
-                                  struct str target_domain, enum ctl_verb verb, struct str body,
-                                  accounts_out_fn *out, void *ctx)
+enum accounts_next accounts_begin(struct accounts_request *rq, struct directory *d,
+                                  const struct verifier_options *opt, struct str target_domain,
+                                  enum ctl_verb verb, struct str body, accounts_out_fn *out,
+                                  void *ctx)
 {
     *rq = (struct accounts_request){.verb = verb};
     buf_init(&rq->password, VERIFIER_PASSWORD_MAX + 1);
@@ -124,8 +129,8 @@ enum accounts_next accounts_begin(struct accounts_request *rq, struct directory 
     return ACCOUNTS_DONE;
 }
 
-void accounts_finish(struct accounts_request *rq, struct directory *d, enum err e, const struct verifiers *v,
-                     int64_t unix_now, accounts_out_fn *out, void *ctx)
+void accounts_finish(struct accounts_request *rq, struct directory *d, enum err e,
+                     const struct verifiers *v, int64_t unix_now, accounts_out_fn *out, void *ctx)
 {
     if (e == ERR_OK && rq->verb == CTL_ACCOUNT_ADD) {
         rq->account.verifiers = *v;

@@ -24,10 +24,11 @@ struct accounts_request {
 typedef void accounts_out_fn(void *ctx, struct str text);
 
 /* A request's body. ACCOUNTS_DONE: rq->err is the verdict and what is to be said has been said to `out`. */
-enum accounts_next accounts_begin(struct accounts_request *rq, struct directory *d, const struct verifier_options *opt,
-                                  struct str target_domain, enum ctl_verb verb, struct str body,
-                                  accounts_out_fn *out, void *ctx) CHECKED;
+enum accounts_next accounts_begin(struct accounts_request *rq, struct directory *d,
+                                  const struct verifier_options *opt, struct str target_domain,
+                                  enum ctl_verb verb, struct str body, accounts_out_fn *out,
+                                  void *ctx) CHECKED;
 /* e: the hasher's verdict; v: with ERR_OK. Sets rq->err, says the answer. */
-void accounts_finish(struct accounts_request *rq, struct directory *d, enum err e, const struct verifiers *v,
-                     int64_t unix_now, accounts_out_fn *out, void *ctx);
+void accounts_finish(struct accounts_request *rq, struct directory *d, enum err e,
+                     const struct verifiers *v, int64_t unix_now, accounts_out_fn *out, void *ctx);
 void accounts_end(struct accounts_request *rq);

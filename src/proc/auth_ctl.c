@@ -7,7 +7,6 @@
 #include "proc/auth.h"
 #include "proc/auth_accounts.h"
 #include "proc/banks.h"
-#include "proc/settings.h"
 
 struct ctl_request {
     struct auth_proc *a;
@@ -40,7 +39,7 @@ static void forget(struct ctl_request *r)
     pwcache_forget(&a->cache, id);
     if (r->rq.verb != CTL_ACCOUNT_REMOVE)
         return;
-    uint32_t keeper = banks_keeper(r->rq.account.bank, settings_keepers(a->c->conf, a->c->banks));
+    uint32_t keeper = banks_keeper(r->rq.account.bank, a->keepers);
     struct child_peer *k = child_peer(a->c, IPC_ROLE_KEEPER, keeper);
     uint64_t body[2] = {id, r->rq.account.bank};
     if (k != NULL)
@@ -79,8 +78,8 @@ void auth_ctl(struct auth_proc *a, const struct ipc_item *it)
     }
     r->a = a;
     r->seq = it->seq;
-    enum accounts_next next = accounts_begin(&r->rq, a->dir, &a->env.verifier, a->domains[0], (enum ctl_verb)it->id,
-                                             it->body, out, r);
+    enum accounts_next next = accounts_begin(&r->rq, a->dir, &a->env.verifier, a->domains[0],
+                                             (enum ctl_verb)it->id, it->body, out, r);
     if (next == ACCOUNTS_DONE) {
         finish(r);
         return;

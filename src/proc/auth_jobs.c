@@ -48,7 +48,8 @@ static void start_next(struct auth_proc *a, uint32_t hasher)
     bus_put(&p->bus, IPC_HASH, j->kind, 0, buf_slice(&j->body));
 }
 
-enum err auth_job_add(struct auth_proc *a, enum verifier_job kind, struct buf *body, const struct ip *addr,
+enum err auth_job_add(struct auth_proc *a, enum verifier_job kind, struct buf *body,
+                      const struct ip *addr,
                       void (*done)(struct auth_proc *, void *, enum err, struct str), void *arg)
 {
     struct ip counted = ip_counted(addr);
@@ -68,7 +69,11 @@ enum err auth_job_add(struct auth_proc *a, enum verifier_job kind, struct buf *b
         buf_free(body);
         return e;
     }
-    *j = (struct auth_job){.body = *body, .kind = kind, .addr = is_ours(addr) ? *addr : counted, .done = done, .arg = arg};
+    *j = (struct auth_job){.body = *body,
+                           .kind = kind,
+                           .addr = is_ours(addr) ? *addr : counted,
+                           .done = done,
+                           .arg = arg};
     *a->jobs_tail = j;
     a->jobs_tail = &j->next;
     a->njobs++;
@@ -113,7 +118,8 @@ void auth_jobs_tick(struct auth_proc *a, int64_t now)
         if (a->hashers[i].job == NULL || p == NULL || a->hashers[i].job->deadline > now)
             continue;
         a->hashers[i].job->deadline = INT64_MAX; /* said once */
-        bus_put(&a->c->master, IPC_STUCK, i, p->bus.generation, (struct str){(const char *)&role, sizeof role});
+        bus_put(&a->c->master, IPC_STUCK, i, p->bus.generation,
+                (struct str){(const char *)&role, sizeof role});
     }
 }
 

@@ -11,7 +11,8 @@
 #include "codec/ipcbody.h"
 #include "proc/auth.h"
 #include "proc/banks.h"
-#include "proc/settings.h"
+
+#define REQUEST_ID_MAX 256 /* protocol 1, 1.3 */
 
 struct auth_login {
     struct auth_proc *a;
@@ -22,8 +23,15 @@ struct auth_login {
     uint32_t flags;    /* of the LOGIN */
     char *request_id;
     size_t request_id_n;
-    int64_t attach_by; /* success, but its keeper is not there: until when to wait; 0: not in that state */
+    int64_t
+        attach_by; /* success, but its keeper is not there: until when to wait; 0: not in that state */
 };
+
+/* Numbers of connections are a worker's word: it can name only logins of its own. */
+static uint64_t key_of(uint32_t worker, uint32_t conn)
+{
+    return (uint64_t)worker << 32 | conn;
+}
 
 static void login_free(struct auth_login *l)
 {
@@ -31,8 +39,9 @@ static void login_free(struct auth_login *l)
     auth_job_orphan(a, l);
     if (l->question != 0)
         idmap_remove(&a->questions, l->question);
-    if (idmap_get(&a->logins, l->conn) == l)
-        idmap_remove(&a->logins, l->conn);
+    uint64_t key = key_of(l->worker, l->conn);
+    if (idmap_get(&a->logins, key) == l)
+        idmap_remove(&a->logins, key);
     sasl_end(&l->s);
     free(l->request_id);
     free(l);
@@ -49,7 +58,8 @@ static void fail(struct auth_login *l, enum err e, int64_t delay)
     uint32_t body[2] = {(uint32_t)e, (uint32_t)(delay / CLOCK_MS)};
     struct bus_peer *w = worker_of(l);
     if (w != NULL)
-        bus_put(w, IPC_LOGIN_FAILED, l->conn, l->attempt, (struct str){(const char *)body, sizeof body});
+        bus_put(w, IPC_LOGIN_FAILED, l->conn, l->attempt,
+                (struct str){(const char *)body, sizeof body});
     login_free(l);
 }
 
@@ -89,7 +99,7 @@ static void renew_verifiers(struct auth_login *l)
 
 static struct child_peer *keeper_of(struct auth_proc *a, uint32_t bank)
 {
-    return child_peer(a->c, IPC_ROLE_KEEPER, banks_keeper(bank, settings_keepers(a->c->conf, a->c->banks)));
+    return child_peer(a->c, IPC_ROLE_KEEPER, banks_keeper(bank, a->keepers));
 }
 
 /* false: the keeper is not there now. */
@@ -106,7 +116,8 @@ static bool attach(struct auth_login *l)
         .bank = acc->bank,
         .worker = l->worker,
         .worker_generation = l->worker_generation,
-        .flags = (l->s.tls ? IPC_ATTACH_TLS : 0u) | (l->s.must_change ? IPC_ATTACH_MUST_CHANGE : 0u),
+        .flags =
+            (l->s.tls ? IPC_ATTACH_TLS : 0u) | (l->s.must_change ? IPC_ATTACH_MUST_CHANGE : 0u),
         .request_id = {l->request_id, l->request_id_n},
         .name = name_str(&acc->name),
         .real_name = str_of(acc->real_name),
@@ -143,11 +154,11 @@ static void done(struct auth_login *l)
     who[0] = '[';
     who[n + 1] = ']';
     who[n + 2] = 0;
-    log_write(LOG_FAILURES, "XIMSSI", l->conn, who, "login failed: '%.*s', %s, %s", STR_FMT(name_str(&l->s.account.name)),
-              err_text(l->s.err), sasl_mech_name(l->s.mech));
+    log_write(LOG_FAILURES, "XIMSSI", l->conn, who, "login failed: '%.*s', %s, %s",
+              STR_FMT(name_str(&l->s.account.name)), err_text(l->s.err), sasl_mech_name(l->s.mech));
     shm_count_add(&a->c->shm, SHM_XIMSS_LOGINS_FAILED, 1);
     if (l->s.block_until != 0)
-        gate_block(a->gate, l->s.address.b, l->s.block_until, clock_mono());
+        gate_block(&a->gate, l->s.address.b, l->s.block_until, clock_mono());
     fail(l, l->s.err, l->s.delay);
 }
 
@@ -177,7 +188,8 @@ static void ask_hasher(struct auth_login *l)
 static void ask_keeper(struct auth_login *l)
 {
     struct auth_proc *a = l->a;
-    if (l->s.session_bank >= a->c->banks) { /* no session id of ours */
+    /* A session lives in its account's bank: no other keeper has a say about it. */
+    if (l->s.session_bank >= a->c->banks || l->s.session_bank != l->s.account.bank) {
         advance(l, sasl_checked(&l->s, &a->env, false, clock_mono()));
         return;
     }
@@ -218,10 +230,10 @@ static void advance(struct auth_login *l, enum sasl_next next)
     }
 }
 
-void auth_session_checked(struct auth_proc *a, const struct ipc_item *it)
+void auth_session_checked(struct auth_proc *a, const struct bus_peer *keeper, const struct ipc_item *it)
 {
-    struct auth_login *l = idmap_get(&a->questions, it->seq);
-    if (it->seq == 0 || l == NULL)
+    struct auth_login *l = it->seq != 0 ? idmap_get(&a->questions, it->seq) : NULL;
+    if (l == NULL || banks_keeper(l->s.session_bank, a->c->keepers) != keeper->number)
         return;
     idmap_remove(&a->questions, l->question);
     l->question = 0;
@@ -232,24 +244,31 @@ void auth_session_checked(struct auth_proc *a, const struct ipc_item *it)
 static enum sasl_clear_login clear_rule(const struct auth_proc *a, struct str domain)
 {
     const struct conf_domain *d = conf_domain_find(a->c->conf, domain);
-    static const enum sasl_clear_login map[] = {
-        [CONF_CLEAR_YES] = SASL_CLEAR_YES, [CONF_CLEAR_LOOPBACK] = SASL_CLEAR_LOOPBACK, [CONF_CLEAR_NO] = SASL_CLEAR_NO};
+    static const enum sasl_clear_login map[] = {[CONF_CLEAR_YES] = SASL_CLEAR_YES,
+                                                [CONF_CLEAR_LOOPBACK] = SASL_CLEAR_LOOPBACK,
+                                                [CONF_CLEAR_NO] = SASL_CLEAR_NO};
     return map[d != NULL ? d->clear_login : a->c->conf->domains[0].clear_login];
 }
 
 void auth_login_begin(struct auth_proc *a, struct bus_peer *worker, const struct ipc_item *it)
 {
     struct ipc_login in;
-    if (it->id == 0 || ipc_login_get(it->body, &in) != ERR_OK)
+    if (it->id < GATE_ID_FIRST || it->id > GATE_ID_LAST || ipc_login_get(it->body, &in) != ERR_OK ||
+        in.request_id.n > REQUEST_ID_MAX)
         return;
-    auth_login_drop(a, it->id, 0);
-    struct auth_login *l = calloc(1, sizeof *l);
+    auth_login_drop(a, worker, it->id, 0);
+    struct auth_login *l =
+        a->logins.count < a->c->conf->server.channels + 1 ? calloc(1, sizeof *l) : NULL;
     if (l == NULL)
         return; /* the worker's own time limit answers */
-    *l = (struct auth_login){.a = a, .conn = it->id, .attempt = it->seq, .worker = worker->number,
-                             .worker_generation = worker->generation, .flags = in.flags};
+    *l = (struct auth_login){.a = a,
+                             .conn = it->id,
+                             .attempt = it->seq,
+                             .worker = worker->number,
+                             .worker_generation = worker->generation,
+                             .flags = in.flags};
     l->request_id = malloc(in.request_id.n + 1);
-    if (l->request_id == NULL || idmap_put(&a->logins, l->conn, l) != ERR_OK) {
+    if (l->request_id == NULL || idmap_put(&a->logins, key_of(l->worker, l->conn), l) != ERR_OK) {
         free(l->request_id);
         free(l);
         return;
@@ -276,20 +295,23 @@ void auth_login_begin(struct auth_proc *a, struct bus_peer *worker, const struct
 
 void auth_login_step(struct auth_proc *a, struct bus_peer *worker, const struct ipc_item *it)
 {
-    struct auth_login *l = it->id != 0 ? idmap_get(&a->logins, it->id) : NULL;
-    if (l == NULL || l->attempt != it->seq || l->worker != worker->number ||
+    struct auth_login *l =
+        it->id != 0 ? idmap_get(&a->logins, key_of(worker->number, it->id)) : NULL;
+    if (l == NULL || l->attempt != it->seq ||
         l->worker_generation != worker->generation || l->s.next != SASL_CHALLENGE) {
         /* An auth that died took the exchange with it. */
         uint32_t body[2] = {ERR_TIMEOUT, 0};
-        bus_put(worker, IPC_LOGIN_FAILED, it->id, it->seq, (struct str){(const char *)body, sizeof body});
+        bus_put(worker, IPC_LOGIN_FAILED, it->id, it->seq,
+                (struct str){(const char *)body, sizeof body});
         return;
     }
     advance(l, sasl_step(&l->s, &a->env, it->body, clock_mono()));
 }
 
-void auth_login_drop(struct auth_proc *a, uint32_t conn, uint32_t attempt)
+void auth_login_drop(struct auth_proc *a, const struct bus_peer *worker, uint32_t conn, uint32_t attempt)
 {
-    struct auth_login *l = conn != 0 ? idmap_get(&a->logins, conn) : NULL;
+    struct auth_login *l =
+        conn != 0 ? idmap_get(&a->logins, key_of(worker->number, conn)) : NULL;
     if (l != NULL && (attempt == 0 || l->attempt == attempt))
         login_free(l);
 }

@@ -42,8 +42,10 @@ enum err banks_count(const char *state_dir, uint32_t cores, uint32_t *count)
     ssize_t n = fd >= 0 ? read(fd, text, sizeof text) : -1;
     if (fd >= 0)
         close(fd);
-    if (n <= 0 || str_u64(str_trim((struct str){text, (size_t)n}), BANKS_MAX, &v) != ERR_OK || v == 0) {
-        log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s does not hold the number of banks (1 to %d)", path, BANKS_MAX);
+    if (n <= 0 || str_u64(str_trim((struct str){text, (size_t)n}), BANKS_MAX, &v) != ERR_OK ||
+        v == 0) {
+        log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s does not hold the number of banks (1 to %d)",
+                  path, BANKS_MAX);
         return ERR_SYNTAX;
     }
     *count = (uint32_t)v;

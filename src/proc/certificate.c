@@ -46,8 +46,8 @@ static enum err write_file(const char *path, struct str bytes)
 }
 
 /* Runs fn in a process of its own. */
-static enum err apart(enum err (*fn)(const struct conf *, const char *, const char *), const struct conf *c,
-                      const char *cert, const char *key)
+static enum err apart(enum err (*fn)(const struct conf *, const char *, const char *),
+                      const struct conf *c, const char *cert, const char *key)
 {
     int status = 0;
     log_flush();
@@ -92,7 +92,8 @@ static enum err check_pair(const struct conf *c, const char *cert, const char *k
     struct tls_options opt = {.cert_pem = buf_slice(&cb), .key_pem = buf_slice(&kb)};
     e = tls_context_new(&opt, &ctx, problem);
     if (e != ERR_OK)
-        log_write(LOG_FAILURES, "MASTER", 0, NULL, "certificate %s with key %s: %s", cert, key, problem);
+        log_write(LOG_FAILURES, "MASTER", 0, NULL, "certificate %s with key %s: %s", cert, key,
+                  problem);
     else if (tls_context_warn(ctx, c->domains[0].name, problem))
         log_write(LOG_FAILURES, "MASTER", 0, NULL, "certificate %s: %s", cert, problem);
     return e;
@@ -116,7 +117,8 @@ static void find_paths(const struct conf *c, struct paths *p)
     bool own = c->tls.certificate.n == 0;
     snprintf(p->cert, sizeof p->cert, "%s%s", own ? c->server.state_dir.p : c->tls.certificate.p,
              own ? "/tls-cert.pem" : "");
-    snprintf(p->key, sizeof p->key, "%s%s", own ? c->server.state_dir.p : c->tls.key.p, own ? "/tls-key.pem" : "");
+    snprintf(p->key, sizeof p->key, "%s%s", own ? c->server.state_dir.p : c->tls.key.p,
+             own ? "/tls-key.pem" : "");
 }
 
 struct certificate_stamp certificate_stamp(const struct conf *c)
@@ -151,7 +153,8 @@ enum err certificate_load(const struct conf *c, int *fd, uint64_t *cert_bytes)
     if (c->tls.certificate.n == 0) {
         if (access(p.cert, R_OK) != 0 || access(p.key, R_OK) != 0)
             e = apart(make_pair, c, p.cert, p.key);
-        log_write(LOG_FAILURES, "MASTER", 0, NULL, "no [tls] certificate: using the self-signed %s", p.cert);
+        log_write(LOG_FAILURES, "MASTER", 0, NULL, "no [tls] certificate: using the self-signed %s",
+                  p.cert);
     }
     if (e == ERR_OK)
         e = apart(check_pair, c, p.cert, p.key);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 
 #define BEAT           CLOCK_SEC
 #define READ_PACKETS   16 /* of one peer and round */
+#define LOST_PATIENCE  (5 * CLOCK_SEC)
 #define ARENA_OF_CHILD ((size_t)64 << 20)
 
 struct child_peer *child_peer(struct child *c, enum ipc_role role, uint32_t number)
@@ -50,6 +52,36 @@ static void peer_lost(struct child_peer *p)
     bus_free(&p->bus);
 }
 
+/* How far a role is trusted. */
+static int rank_of(enum ipc_role role)
+{
+    return role == IPC_ROLE_AUTH ? 3 : role == IPC_ROLE_KEEPER ? 2 : role == IPC_ROLE_WORKER ? 1 : 0;
+}
+
+/* It broke off, or was dropped for what it did. Has it died? */
+static void peer_broken(struct child_peer *p)
+{
+    struct child *c = p->c;
+    if (rank_of(c->role) < rank_of(p->bus.role))
+        c->lost[p->bus.role][p->bus.number] = (struct child_lost){p->bus.generation, loop_now(c->loop)};
+    peer_lost(p);
+}
+
+static void look_for_lost(struct child *c)
+{
+    int64_t now = loop_now(c->loop);
+    for (int role = 0; role < IPC_ROLE_COUNT; role++) {
+        for (uint32_t i = 0; i < CHILD_PEERS; i++) {
+            if (c->lost[role][i].since == 0 || now - c->lost[role][i].since < LOST_PATIENCE)
+                continue;
+            log_write(LOG_FAILURES, "CHILD", 0, NULL, "%s %u: no way to speak to %s %u: ending",
+                      ipc_role_name(c->role), c->number, ipc_role_name((enum ipc_role)role), i);
+            c->lost[role][i].since = 0;
+            child_leave(c, 1);
+        }
+    }
+}
+
 static void peer_ready(void *arg, unsigned events)
 {
     struct child_peer *p = arg;
@@ -57,7 +89,7 @@ static void peer_ready(void *arg, unsigned events)
         return; /* writing happens at the end of the round */
     enum err e = bus_read(&p->bus, READ_PACKETS);
     if (e == ERR_EOF || e == ERR_PACKET || e == ERR_NET)
-        peer_lost(p);
+        peer_broken(p);
 }
 
 static void peer_item(struct bus_peer *b, const struct ipc_item *it)
@@ -73,6 +105,7 @@ static void add_peer(struct child *c, const struct ipc_item *it)
     BUG_IF(ipc_in_end(&in) != ERR_OK || role >= IPC_ROLE_COUNT || number >= CHILD_PEERS);
     if (c->peers[role][number] != NULL)
         peer_lost(c->peers[role][number]);
+    c->lost[role][number].since = 0;
     struct child_peer *p = calloc(1, sizeof *p);
     if (p == NULL) {
         close(it->fd);
@@ -100,6 +133,8 @@ static void drop_peer(struct child *c, const struct ipc_item *it)
     uint32_t role = ipc_get_u32(&in), number = ipc_get_u32(&in), generation = ipc_get_u32(&in);
     BUG_IF(ipc_in_end(&in) != ERR_OK || role >= IPC_ROLE_COUNT || number >= CHILD_PEERS);
     struct child_peer *p = c->peers[role][number];
+    if (c->lost[role][number].generation == generation)
+        c->lost[role][number].since = 0;
     if (p == NULL || p->bus.generation != generation)
         return;
     /* What it said before it died still counts. */
@@ -150,13 +185,15 @@ static void begin(struct child *c, const struct ipc_item *it)
 {
     struct ipc_in in = {it->body, false};
     c->banks = ipc_get_u32(&in);
+    c->keepers = ipc_get_u32(&in);
     BUG_IF(ipc_in_end(&in) != ERR_OK);
     if (c->hooks->start(c) != ERR_OK) {
         log_flush();
         child_leave(c, 1);
         return;
     }
-    loop_check_add(c->loop, end_of_round, c); /* behind those that start() has added: what they produce leaves too */
+    loop_check_add(c->loop, end_of_round,
+                   c); /* behind those that start() has added: what they produce leaves too */
     c->started = true;
     for (int role = 0; role < IPC_ROLE_COUNT; role++) {
         for (uint32_t i = 0; i < CHILD_PEERS; i++) {
@@ -216,7 +253,8 @@ static void master_ready(void *arg, unsigned events)
 
 /* --- rounds */
 
-static void flush(struct bus_peer *b, struct loop_io *io, bool *wants_write)
+/* false: it cannot be written to any more. */
+static bool flush(struct bus_peer *b, struct loop_io *io, bool *wants_write)
 {
     enum err e = bus_flush(b);
     bool want = e == ERR_AGAIN;
@@ -224,6 +262,7 @@ static void flush(struct bus_peer *b, struct loop_io *io, bool *wants_write)
         *wants_write = want;
         loop_io_set(io, want ? LOOP_READ | LOOP_WRITE : LOOP_READ);
     }
+    return !b->broken;
 }
 
 static void end_of_round(void *arg)
@@ -231,12 +270,17 @@ static void end_of_round(void *arg)
     struct child *c = arg;
     if (c->hooks->round != NULL)
         c->hooks->round(c);
-    flush(&c->master, &c->master_io, &c->master_wants_write);
+    if (!flush(&c->master, &c->master_io, &c->master_wants_write))
+        child_leave(c, 1);
     for (int role = 0; role < IPC_ROLE_COUNT; role++) {
         for (uint32_t i = 0; i < c->npeers[role]; i++) {
             struct child_peer *p = c->peers[role][i];
-            if (p != NULL && (bus_unsent(&p->bus) != 0 || p->wants_write))
-                flush(&p->bus, &p->io, &p->wants_write);
+            if (p == NULL || (bus_unsent(&p->bus) == 0 && !p->wants_write && !p->bus.broken))
+                continue;
+            if (!flush(&p->bus, &p->io, &p->wants_write)) {
+                peer_broken(p);
+                loop_again(c->loop); /* what others are told of it leaves in the next round */
+            }
         }
     }
     log_flush();
@@ -246,6 +290,7 @@ static void beat(struct timer *t)
 {
     struct child *c = CONTAINER_OF(t, struct child, beat);
     bus_put(&c->master, IPC_HEARTBEAT, 0, 0, STR_NONE);
+    look_for_lost(c);
     loop_timer_set(c->loop, t, BEAT);
 }
 
@@ -263,8 +308,9 @@ int child_run(struct child *c)
 }
 
 static void (*const setups[IPC_ROLE_COUNT])(struct child *) = {
-    [IPC_ROLE_WORKER] = worker_setup, [IPC_ROLE_KEEPER] = keeper_setup, [IPC_ROLE_AUTH] = auth_setup,
-    [IPC_ROLE_HASHER] = hasher_setup, [IPC_ROLE_HELPER] = helper_setup,
+    [IPC_ROLE_WORKER] = worker_setup, [IPC_ROLE_KEEPER] = keeper_setup,
+    [IPC_ROLE_AUTH] = auth_setup,     [IPC_ROLE_HASHER] = hasher_setup,
+    [IPC_ROLE_HELPER] = helper_setup,
 };
 
 int child_main(int argc, char **argv)
@@ -282,12 +328,14 @@ int child_main(int argc, char **argv)
         return 2;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* passwords, keys, mail (design 9.4) */
     c.number = (uint32_t)number;
     c.generation = (uint32_t)generation;
     clock_init();
     tzset();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, SIG_IGN); /* a terminal's ^C goes to the whole group; the master tells us when */
+    signal(SIGTERM, SIG_IGN); /* as does an init that ends all processes of a service */
     signal(SIGHUP, SIG_IGN);
     arena_init(&c.arena, ARENA_OF_CHILD);
     setups[c.role](&c);

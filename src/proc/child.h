@@ -9,6 +9,10 @@
  * hooks->start() runs (open, map, give up rights), READY is sent, and packets of peers are delivered.
  *
  * Each loop round ends with hooks->round() and then one packet per peer that has something to get.
+ *
+ * A peer that breaks the rules, or cannot be written to, is dropped. If it does not die of that, one of the two must be
+ * replaced, or they would never speak again: the one that is trusted less (hasher and helper, then worker, then keeper,
+ * then auth) ends when the master has not spoken of it for some seconds. So nobody is ended by one below.
  */
 #include "base/arena.h"
 #include "conf/conf.h"
@@ -48,17 +52,22 @@ struct child {
 
     struct arena arena; /* configuration and what lives as long as the process */
     struct conf *conf;
-    uint32_t banks;
+    uint32_t banks, keepers; /* how many there are; the master's word, so that all agree */
     struct loop *loop;
     struct bus_peer master;
     struct loop_io master_io;
     bool master_wants_write;
     struct child_peer *peers[IPC_ROLE_COUNT][CHILD_PEERS];
     uint32_t npeers[IPC_ROLE_COUNT]; /* behind the highest number that was ever used */
-    struct shm_writer shm; /* .map == NULL: none */
+    struct shm_writer shm;           /* .map == NULL: none */
     void *gate_mem, *faillog_mem;
     size_t gate_bytes, faillog_bytes;
     struct timer beat;
+    /* Peers that broke off without the master having told of their death: since when, or 0. */
+    struct child_lost {
+        uint32_t generation;
+        int64_t since;
+    } lost[IPC_ROLE_COUNT][CHILD_PEERS];
     bool started;
     int exit_code;
 };

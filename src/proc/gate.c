@@ -52,7 +52,8 @@ static uint32_t addr_slots(uint32_t channels)
 
 size_t gate_size(uint32_t channels)
 {
-    return sizeof(struct gate) + channels * sizeof(struct entry) + 16 + addr_slots(channels) * sizeof(struct address);
+    return sizeof(struct gate) + channels * sizeof(struct entry) + 16 +
+           addr_slots(channels) * sizeof(struct address);
 }
 
 static struct address *addrs_of(struct gate *g)
@@ -200,13 +201,15 @@ static void unlock(struct gate *g)
 }
 
 static enum gate_answer try_enter(struct gate *g, const struct gate_limits *lim, uint32_t owner,
-                                  const uint8_t addr[16], bool is_client, int64_t now, struct gate_place *place)
+                                  const uint8_t addr[16], bool is_client, int64_t now,
+                                  struct gate_place *place)
 {
     struct address *a = find_addr(g, addr, true, now);
     uint32_t most = is_client ? lim->per_client_address : lim->per_address;
     if (a != NULL && a->blocked_until > now)
         return GATE_BLOCKED;
-    if (g->first_free == 0 || g->count >= lim->channels || (!is_client && lim->channels - g->count <= lim->reserve))
+    if (g->first_free == 0 || g->count >= lim->channels ||
+        (!is_client && lim->channels - g->count <= lim->reserve))
         return GATE_FULL;
     if (a == NULL || (most != 0 && a->count >= most))
         return GATE_ADDRESS_FULL;
@@ -222,8 +225,9 @@ static enum gate_answer try_enter(struct gate *g, const struct gate_limits *lim,
     return GATE_IN;
 }
 
-enum gate_answer gate_enter(struct gate *g, const struct gate_limits *lim, uint32_t owner, const uint8_t addr[16],
-                            bool is_client_address, int64_t now, struct gate_place *place)
+enum gate_answer gate_enter(struct gate *g, const struct gate_limits *lim, uint32_t owner,
+                            const uint8_t addr[16], bool is_client_address, int64_t now,
+                            struct gate_place *place)
 {
     uint8_t counted[16];
     BUG_IF(owner == 0);
@@ -250,7 +254,8 @@ void gate_leave(struct gate *g, struct gate_place place)
 {
     lock(g);
     /* After a rebuild by another process the entry may be gone already. */
-    if (place.entry < g->nentries && g->entries[place.entry].owner != 0 && g->entries[place.entry].id == place.id)
+    if (place.entry < g->nentries && g->entries[place.entry].owner != 0 &&
+        g->entries[place.entry].id == place.id)
         free_entry(g, place.entry);
     unlock(g);
 }

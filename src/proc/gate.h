@@ -24,7 +24,7 @@ struct gate_limits {
     uint32_t channels;
     uint32_t per_address;        /* 0: no limit */
     uint32_t per_client_address; /* the same for addresses that are client addresses */
-    uint32_t reserve;            /* with fewer free channels than this, only client addresses get in */
+    uint32_t reserve; /* with fewer free channels than this, only client addresses get in */
 };
 
 enum gate_answer { GATE_IN, GATE_BLOCKED, GATE_FULL, GATE_ADDRESS_FULL };
@@ -45,8 +45,9 @@ struct gate *gate_of(void *mem, size_t size);
  * Asks for a place. owner: a number of the asking process, not 0. now: clock_mono(). On GATE_IN *place is filled.
  * Order of checks: blocked, total with reserve, per address (protocol 1, 7.3).
  */
-enum gate_answer gate_enter(struct gate *g, const struct gate_limits *lim, uint32_t owner, const uint8_t addr[16],
-                            bool is_client_address, int64_t now, struct gate_place *place);
+enum gate_answer gate_enter(struct gate *g, const struct gate_limits *lim, uint32_t owner,
+                            const uint8_t addr[16], bool is_client_address, int64_t now,
+                            struct gate_place *place);
 void gate_leave(struct gate *g, struct gate_place place);
 /* Frees what a dead process held; returns how many. */
 uint32_t gate_clear_owner(struct gate *g, uint32_t owner);

@@ -34,7 +34,8 @@ static void peer_up(struct child *c, struct child_peer *p)
     (void)p;
 }
 
-static const struct child_hooks hooks = {.start = start, .item = item, .peer_up = peer_up, .peer_gone = peer_up};
+static const struct child_hooks hooks = {
+    .start = start, .item = item, .peer_up = peer_up, .peer_gone = peer_up};
 
 void hasher_setup(struct child *c)
 {

@@ -53,7 +53,7 @@ static enum err start(struct child *c)
     k->parsing_tail = &k->parsing;
     k->storing_tail = &k->storing;
     idmap_init(&k->sessions);
-    k->keepers = settings_keepers(c->conf, c->banks);
+    k->keepers = c->keepers;
     enum err e = ximss_init(&k->x);
     if (e != ERR_OK)
         return e;

@@ -22,7 +22,8 @@
 #define KEEPER_ANSWER_TIME    (10 * CLOCK_SEC) /* a question to auth */
 #define KEEPER_JOB_TIME       (2 * CLOCK_SEC)  /* a helper's wall budget */
 #define KEEPER_IDLE           CLOCK_SEC        /* without writes, before the WAL is brought home */
-#define KEEPER_JOB_WAIT       (10 * CLOCK_SEC) /* for a free helper; then the message is stored unparsed */
+#define KEEPER_JOB_WAIT \
+    (10 * CLOCK_SEC) /* for a free helper; then the message is stored unparsed */
 
 struct keeper;
 
@@ -31,16 +32,16 @@ struct kept {
     struct keeper *k;
     struct session *s;
     struct kept *next_ready, *next_writer;
-    bool ready;      /* stands in the line */
-    bool writer;     /* wrote in this round */
-    bool attached;   /* its connection is there */
-    bool said_end;   /* IPC_END went out */
-    bool ended;      /* RUN_END came: free it after the round */
+    bool ready;    /* stands in the line */
+    bool writer;   /* wrote in this round */
+    bool attached; /* its connection is there */
+    bool said_end; /* IPC_END went out */
+    bool ended;    /* RUN_END came: free it after the round */
     uint32_t attempt;
     uint32_t worker, worker_generation;
-    int64_t credit;  /* bytes that may still be sent to the worker */
-    int64_t asked;   /* since when a question is out, or 0 */
-    size_t mark;     /* length of `out` before the first write of this round */
+    int64_t credit; /* bytes that may still be sent to the worker */
+    int64_t asked;  /* since when a question is out, or 0 */
+    size_t mark;    /* length of `out` before the first write of this round */
     uint32_t responses;
     struct buf out;
     uint8_t addr[16];
@@ -56,7 +57,7 @@ struct delivery {
     uint32_t *results; /* enum err */
     struct str raw;    /* our copy */
     struct buf head, body;
-    int64_t queued;    /* when it began to wait */
+    int64_t queued; /* when it began to wait */
 };
 
 struct keeper_helper {

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "proc/keeper.h"
 
-#define TURN_BYTES 32768                    /* of one session: then its output leaves ... */
+#define TURN_BYTES 32768                     /* of one session: then its output leaves ... */
 #define TURN_TIME  (INT64_C(200) * CLOCK_US) /* ... and others have their turn */
 
 struct round {
@@ -116,8 +116,8 @@ static void read_turn(struct round *r, struct kept *s)
         after_slice(s, &sl);
         if (sl.close)
             break;
-    } while (sl.run == RUN_DONE && !over(r) && r->now - began < TURN_TIME && s->out.n < TURN_BYTES &&
-             s->credit > (int64_t)s->out.n);
+    } while (sl.run == RUN_DONE && !over(r) && r->now - began < TURN_TIME &&
+             s->out.n < TURN_BYTES && s->credit > (int64_t)s->out.n);
     bool close = kind == KIND_READ && sl.close;
     if (s->out.n != 0 || close)
         keeper_send(s, close);
@@ -218,7 +218,8 @@ static void write_bank(struct round *r, uint32_t bank)
     keeper_store_all(k, bank);
     enum err e = db_round_commit(db);
     if (e != ERR_OK)
-        log_write(LOG_FAILURES, "KEEPER", 0, NULL, "bank %u: a round failed, its writers get 599", bank);
+        log_write(LOG_FAILURES, "KEEPER", 0, NULL, "bank %u: a round failed, its writers get 599",
+                  bank);
     struct kept *next;
     for (struct kept *s = r->later[bank]; s != NULL; s = next) {
         next = s->next_writer;

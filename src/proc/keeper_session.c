@@ -80,7 +80,8 @@ static void kill_old(struct keeper *k, struct str url_id, uint64_t account)
     keeper_make_ready(old);
 }
 
-static enum err make_session(struct keeper *k, const struct ipc_attach *a, uint32_t conn, struct kept **out)
+static enum err make_session(struct keeper *k, const struct ipc_attach *a, uint32_t conn,
+                             struct kept **out)
 {
     char url_id[URLID_LEN + 1], address[IP_TEXT_MAX + 3];
     struct ip ip;
@@ -90,9 +91,15 @@ static enum err make_session(struct keeper *k, const struct ipc_attach *a, uint3
     size_t n = ip_print(&ip, address + 1);
     address[n + 1] = ']';
     address[n + 2] = 0;
-    struct session_info info = {.id = conn, .account = (int64_t)a->account, .bank = (uint16_t)a->bank,
-                                .worker = (uint16_t)a->worker, .conn = conn, .transport = TRANSPORT_TCP,
-                                .name = a->name, .real_name = a->real_name, .url_id = str_of(url_id),
+    struct session_info info = {.id = conn,
+                                .account = (int64_t)a->account,
+                                .bank = (uint16_t)a->bank,
+                                .worker = (uint16_t)a->worker,
+                                .conn = conn,
+                                .transport = TRANSPORT_TCP,
+                                .name = a->name,
+                                .real_name = a->real_name,
+                                .url_id = str_of(url_id),
                                 .address = str_of(address)};
     struct kept *s = calloc(1, sizeof *s);
     enum err e = s != NULL ? session_new(&k->x, k->stores[a->bank], &info, &s->s) : ERR_NOMEM;
@@ -133,8 +140,9 @@ void keeper_attach(struct keeper *k, const struct ipc_item *it)
         return; /* its worker died on the way */
     if ((s = idmap_get(&k->sessions, it->id)) != NULL)
         keeper_free_session(s); /* numbers are unique: what still has it is a leftover */
-    enum err e = sessions_of(k, a.account) >= k->c->conf->login.max_sessions_per_account ? ERR_TOO_MANY_SESSIONS
-                                                                                         : ERR_OK;
+    enum err e = sessions_of(k, a.account) >= k->c->conf->login.max_sessions_per_account
+                     ? ERR_TOO_MANY_SESSIONS
+                     : ERR_OK;
     if (e == ERR_OK)
         e = need_inbox(k->stores[a.bank], (int64_t)a.account);
     if (e == ERR_OK)
@@ -152,8 +160,8 @@ void keeper_attach(struct keeper *k, const struct ipc_item *it)
     buf_free(&b);
     shm_count_add(&k->c->shm, SHM_XIMSS_SESSIONS_ACTIVE, 1);
     shm_count_add(&k->c->shm, SHM_XIMSS_SESSIONS_TOTAL, 1);
-    log_write(LOG_MAJOR, "XIMSS", it->id, s->s->name.p, "session opened, from %s, TCP%s", s->s->address.p,
-              (a.flags & IPC_ATTACH_TLS) != 0 ? ", TLS" : "");
+    log_write(LOG_MAJOR, "XIMSS", it->id, s->s->name.p, "session opened, from %s, TCP%s",
+              s->s->address.p, (a.flags & IPC_ATTACH_TLS) != 0 ? ", TLS" : "");
 }
 
 /* --- input */
@@ -233,7 +241,8 @@ void keeper_account_gone(struct keeper *k, const struct ipc_item *it)
     }
     void *args[2] = {k->stores[bank], &account};
     if (db_once(store_db(k->stores[bank]), remove_account, args) != ERR_OK)
-        log_write(LOG_FAILURES, "KEEPER", 0, NULL, "the data of account %lld could not be removed", (long long)account);
+        log_write(LOG_FAILURES, "KEEPER", 0, NULL, "the data of account %lld could not be removed",
+                  (long long)account);
 }
 
 void keeper_session_check(struct keeper *k, struct bus_peer *auth, const struct ipc_item *it)
@@ -245,8 +254,9 @@ void keeper_session_check(struct keeper *k, struct bus_peer *auth, const struct 
     bool yes = false;
     if (ipc_in_end(&in) == ERR_OK && urlid_parse(url_id, &number, NULL) == ERR_OK) {
         struct kept *s = idmap_get(&k->sessions, number);
-        yes = s != NULL && !s->s->closing && s->s->account == (int64_t)account && urlid_eq(s->s->url_id, url_id) &&
-              addr.n == sizeof s->addr && memcmp(addr.p, s->addr, addr.n) == 0;
+        yes = s != NULL && !s->s->closing && s->s->account == (int64_t)account &&
+              urlid_eq(s->s->url_id, url_id) && addr.n == sizeof s->addr &&
+              memcmp(addr.p, s->addr, addr.n) == 0;
     }
     bus_put(auth, IPC_SESSION_CHECKED, yes, it->seq, STR_NONE);
 }

@@ -26,7 +26,8 @@
 static void add_children(struct master *m, enum ipc_role role, uint32_t count, uint32_t *at)
 {
     for (uint32_t i = 0; i < count; i++)
-        m->children[(*at)++] = (struct master_child){.m = m, .role = role, .number = i, .bus.fd = -1};
+        m->children[(*at)++] =
+            (struct master_child){.m = m, .role = role, .number = i, .bus.fd = -1};
 }
 
 static enum err make_children(struct master *m)
@@ -82,7 +83,8 @@ static void kill_stalled(struct master *m, int64_t now)
         if (c->pid == 0 || c->role == IPC_ROLE_HELPER || c->role == IPC_ROLE_HASHER)
             continue;
         if (now - c->beat > patience_with(c)) {
-            log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %u is silent: killed", ipc_role_name(c->role), c->number);
+            log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %u is silent: killed",
+                      ipc_role_name(c->role), c->number);
             kill(c->pid, SIGKILL);
             c->beat = now;
         }
@@ -176,8 +178,12 @@ static void on_signals(struct master *m)
 static void read_child(struct master_child *c)
 {
     enum err e = bus_read(&c->bus, 64);
-    if ((e == ERR_PACKET || e == ERR_NET) && c->pid != 0)
-        kill(c->pid, SIGKILL); /* one of ours that breaks the rules has been taken over or is broken */
+    /*
+     * One of ours that breaks the rules has been taken over or is broken. Who ends of his own accord has closed his
+     * end only when his exit code stands.
+     */
+    if ((e == ERR_PACKET || e == ERR_NET || e == ERR_EOF) && c->pid != 0)
+        kill(c->pid, SIGKILL);
 }
 
 static nfds_t fill_polls(struct master *m, struct pollfd *p)
@@ -187,8 +193,11 @@ static nfds_t fill_polls(struct master *m, struct pollfd *p)
     for (uint32_t i = 0; i < m->nchildren; i++) {
         struct master_child *c = &m->children[i];
         short events = POLLIN;
-        if (c->pid != 0 && bus_flush(&c->bus) == ERR_AGAIN)
+        enum err e = c->pid != 0 ? bus_flush(&c->bus) : ERR_OK;
+        if (e == ERR_AGAIN)
             events |= POLLOUT;
+        else if (e == ERR_NET && c->bus.broken)
+            kill(c->pid, SIGKILL); /* it will never hear what it was to be told */
         p[n++] = (struct pollfd){.fd = c->pid != 0 ? c->bus.fd : -1, .events = events};
     }
     return n + ctl_polls(m->ctl, p + n);
@@ -244,14 +253,27 @@ static int ready_pipe = -1; /* a background start: the waiting parent's end */
 
 static void say_ready(struct master *m)
 {
-    log_write(LOG_MAJOR, "MASTER", 0, NULL, "serving: %u workers, %u keepers, pid %d", m->workers, m->keepers,
-              (int)getpid());
+    log_write(LOG_MAJOR, "MASTER", 0, NULL, "serving: %u workers, %u keepers, pid %d", m->workers,
+              m->keepers, (int)getpid());
     if (ready_pipe >= 0) {
         if (write(ready_pipe, "R", 1) != 1)
             log_write(LOG_FAILURES, "MASTER", 0, NULL, "nobody waits for the start");
         close(ready_pipe);
         ready_pipe = -1;
     }
+}
+
+/* Descriptors 0 to 2 are taken, so that nothing of ours gets their numbers and the log's bytes. */
+static enum err have_standard_files(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO && fcntl(fd, F_SETFD, 0) == 0);
+    if (fd < 0)
+        return ERR_SYS;
+    close(fd);
+    return ERR_OK;
 }
 
 /* Goes to the background; the first process ends when the server serves, or with its failure. */
@@ -292,9 +314,16 @@ static enum err take_signals(struct master *m)
 int master_run(const struct master_options *opt)
 {
     struct master m = {.conf_path = opt->conf_path,
-                       .conf_fd = -1, .gate_fd = -1, .faillog_fd = -1, .tls_fd = -1, .signal_fd = -1, .log_fd = -1};
+                       .conf_fd = -1,
+                       .gate_fd = -1,
+                       .faillog_fd = -1,
+                       .tls_fd = -1,
+                       .signal_fd = -1,
+                       .log_fd = -1};
     arena_init(&m.arena, 64u << 20);
-    enum err e = opt->foreground ? ERR_OK : go_background();
+    enum err e = have_standard_files();
+    if (e == ERR_OK && !opt->foreground)
+        e = go_background();
     if (e == ERR_OK) /* first of all: a SIGTERM during the start is not lost */
         e = take_signals(&m);
     if (e == ERR_OK)

@@ -58,7 +58,7 @@ struct master {
     uint32_t nlisteners;
     int conf_fd, gate_fd, faillog_fd, tls_fd;
     size_t gate_bytes, faillog_bytes;
-    uint64_t cert_bytes; /* where in tls_fd the key begins */
+    uint64_t cert_bytes;  /* where in tls_fd the key begins */
     char ticket_keys[80]; /* TLS_TICKET_KEY of net/tls.h: the master knows no TLS */
     struct shm_master *shm;
     struct ctl *ctl;
@@ -90,4 +90,5 @@ struct master_child *master_child_find(struct master *m, enum ipc_role role, uin
 /* A new certificate: every worker that runs gets it. */
 void master_give_certificate(struct master *m);
 /* Do these two talk to each other? */
-bool master_pairs(const struct master *m, const struct master_child *a, const struct master_child *b);
+bool master_pairs(const struct master *m, const struct master_child *a,
+                  const struct master_child *b);

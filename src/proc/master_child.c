@@ -27,7 +27,8 @@ struct master_child *master_child_find(struct master *m, enum ipc_role role, uin
     return NULL;
 }
 
-static bool pairs_in_order(const struct master *m, const struct master_child *a, const struct master_child *b)
+static bool pairs_in_order(const struct master *m, const struct master_child *a,
+                           const struct master_child *b)
 {
     switch (a->role) {
     case IPC_ROLE_WORKER:
@@ -41,7 +42,8 @@ static bool pairs_in_order(const struct master *m, const struct master_child *a,
     }
 }
 
-bool master_pairs(const struct master *m, const struct master_child *a, const struct master_child *b)
+bool master_pairs(const struct master *m, const struct master_child *a,
+                  const struct master_child *b)
 {
     return pairs_in_order(m, a, b) || pairs_in_order(m, b, a);
 }
@@ -58,7 +60,8 @@ static void kill_stuck(struct master_child *c, const struct ipc_item *it)
     struct master_child *h = master_child_find(c->m, role, it->id);
     if (h == NULL || h->pid == 0 || h->generation != it->seq || !pairs_in_order(c->m, c, h))
         return;
-    log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %u is over its time: killed", ipc_role_name(role), h->number);
+    log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %u is over its time: killed",
+              ipc_role_name(role), h->number);
     kill(h->pid, SIGKILL);
 }
 
@@ -79,7 +82,7 @@ static void on_item(struct bus_peer *p, const struct ipc_item *it)
         kill_stuck(c, it);
         break;
     case IPC_CTL_ANSWER:
-        ctl_answer(c->m->ctl, it);
+        ctl_answer(c->m->ctl, c, it);
         break;
     default:
         if (it->fd >= 0)
@@ -163,8 +166,8 @@ static enum err give_segment(struct master_child *c, uint32_t rows)
 {
     size_t size;
     int fd;
-    int rc = shm_master_segment(c->m->shm, ipc_role_name(c->role), c->number, c->generation, rows, &c->shm_slot, &fd,
-                                &size);
+    int rc = shm_master_segment(c->m->shm, ipc_role_name(c->role), c->number, c->generation, rows,
+                                &c->shm_slot, &fd, &size);
     if (rc != 0) {
         log_write(LOG_FAILURES, "MASTER", 0, NULL, "shared table: %s", strerror(rc));
         return ERR_SYS;
@@ -201,7 +204,8 @@ static enum err give_everything(struct master_child *c)
         give_worker_things(c);
     if (e == ERR_OK)
         e = give_peers(c);
-    give(c, IPC_START, 0, -1, (struct str){(const char *)&m->banks, sizeof m->banks});
+    uint32_t counts[2] = {m->banks, m->keepers};
+    give(c, IPC_START, 0, -1, (struct str){(const char *)counts, sizeof counts});
     return e;
 }
 
@@ -290,11 +294,11 @@ void master_child_gone(struct master *m, pid_t pid, int status)
         return;
     bool orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (!orderly && WIFSIGNALED(status))
-        log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %u (pid %d) ended by signal %d", ipc_role_name(c->role),
-                  c->number, (int)pid, WTERMSIG(status));
+        log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %u (pid %d) ended by signal %d",
+                  ipc_role_name(c->role), c->number, (int)pid, WTERMSIG(status));
     else if (!orderly)
-        log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %u (pid %d) ended with code %d", ipc_role_name(c->role),
-                  c->number, (int)pid, WEXITSTATUS(status));
+        log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %u (pid %d) ended with code %d",
+                  ipc_role_name(c->role), c->number, (int)pid, WEXITSTATUS(status));
     c->pid = 0;
     c->ready = false;
     if (c->has_shm)

@@ -101,7 +101,8 @@ static enum err lock_run_dir(struct master *m, int *dir)
     if (*dir < 0)
         return say("cannot open run_dir", m->conf->server.run_dir.p);
     if (flock(*dir, LOCK_EX | LOCK_NB) != 0) {
-        log_write(LOG_FAILURES, "MASTER", 0, NULL, "another server runs in %s", m->conf->server.run_dir.p);
+        log_write(LOG_FAILURES, "MASTER", 0, NULL, "another server runs in %s",
+                  m->conf->server.run_dir.p);
         return ERR_EXISTS;
     }
     return ERR_OK;
@@ -112,7 +113,8 @@ static enum err lock_run_dir(struct master *m, int *dir)
 static enum err make_shared(const char *name, size_t bytes, int *fd, void **mem)
 {
     *fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (*fd < 0 || ftruncate(*fd, (off_t)bytes) != 0 || fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
+    if (*fd < 0 || ftruncate(*fd, (off_t)bytes) != 0 ||
+        fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
         return say("cannot make shared memory", name);
     if (mem == NULL)
         return ERR_OK;
@@ -142,7 +144,8 @@ static enum err make_table(struct master *m, int run_dir)
     struct shm_op_name ops[OP_COUNT];
     uint32_t n = 0;
     for (int id = 1; id < OP_COUNT; id++)
-        ops[n++] = (struct shm_op_name){(uint16_t)id, optag_name((enum op_id)id), optag_monitor((enum op_id)id)};
+        ops[n++] = (struct shm_op_name){(uint16_t)id, optag_name((enum op_id)id),
+                                        optag_monitor((enum op_id)id)};
     struct shm_setup s = {.version = XIMSSD_VERSION,
                           .wall = clock_wall(),
                           .mono = clock_mono(),
@@ -165,14 +168,16 @@ static enum err make_table(struct master *m, int run_dir)
 
 static enum err bind_listener(struct master *m, struct master_listener *l)
 {
-    if (l->conf->at.kind == CONF_OFF || (l->conf->protocol == CONF_XIMSS && m->conf->server.channels == 0))
+    if (l->conf->at.kind == CONF_OFF ||
+        (l->conf->protocol == CONF_XIMSS && m->conf->server.channels == 0))
         return ERR_OK;
     uint32_t count = l->conf->at.kind == CONF_UNIX ? 1 : m->workers;
     l->fds = calloc(count, sizeof *l->fds);
     if (l->fds == NULL)
         return ERR_NOMEM;
     for (; l->count < count; l->count++) {
-        enum err e = settings_bind(m->conf, l->conf, l->conf->at.kind == CONF_TCP, &l->fds[l->count]);
+        enum err e =
+            settings_bind(m->conf, l->conf, l->conf->at.kind == CONF_TCP, &l->fds[l->count]);
         if (e != ERR_OK)
             return e;
     }
@@ -194,22 +199,28 @@ static enum err bind_listeners(struct master *m)
     return ERR_OK;
 }
 
-/* Each worker may hold every channel; each needs a descriptor, and so do its sockets to the others. */
+/*
+ * Each worker may hold every channel; each needs a descriptor, and so do its sockets to the others. Messages over 32 KiB
+ * travel as descriptors and wait as such when a keeper is slow, so as many as are to be had without asking are taken.
+ */
+#define FILES_WISH 65536u
 static enum err raise_file_limit(struct master *m)
 {
     struct rlimit r;
     rlim_t need = m->conf->server.channels + 1024u;
+    rlim_t wish = need > FILES_WISH ? need : FILES_WISH;
     if (getrlimit(RLIMIT_NOFILE, &r) != 0)
         return ERR_SYS;
-    if (r.rlim_cur >= need)
+    if (r.rlim_cur >= wish)
         return ERR_OK;
-    r.rlim_cur = need;
+    r.rlim_cur = r.rlim_max >= wish ? wish : r.rlim_max > need ? r.rlim_max : need;
     if (r.rlim_max < need)
         r.rlim_max = need;
     if (setrlimit(RLIMIT_NOFILE, &r) == 0)
         return ERR_OK;
     log_write(LOG_FAILURES, "MASTER", 0, NULL,
-              "channels = %u needs %llu open files, but the limit is %llu: lower channels or raise the limit",
+              "channels = %u needs %llu open files, but the limit is %llu: lower channels or raise "
+              "the limit",
               m->conf->server.channels, (unsigned long long)need, (unsigned long long)r.rlim_max);
     return ERR_RANGE;
 }
@@ -249,7 +260,8 @@ enum err master_prepare(struct master *m)
         e = make_memory(m);
     if (e == ERR_OK)
         e = certificate_load(m->conf, &m->tls_fd, &m->cert_bytes);
-    m->cert_stamp = certificate_stamp(m->conf);
+    if (e == ERR_OK)
+        m->cert_stamp = certificate_stamp(m->conf);
     if (e == ERR_OK)
         e = make_table(m, run_dir);
     if (e == ERR_OK)

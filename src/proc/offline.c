@@ -72,11 +72,13 @@ static enum err open_directory(const struct conf *c, struct arena *a, struct dir
         return ERR_NOMEM;
     for (size_t i = 0; i < c->ndomains; i++)
         domains[i] = c->domains[i].name;
-    enum err e = banks_count(c->server.state_dir.p, (uint32_t)sysconf(_SC_NPROCESSORS_ONLN), &banks);
+    enum err e =
+        banks_count(c->server.state_dir.p, (uint32_t)sysconf(_SC_NPROCESSORS_ONLN), &banks);
     if (e != ERR_OK)
         return e;
     snprintf(path, sizeof path, "%s/accounts.db", c->server.state_dir.p);
-    struct directory_options opt = {.banks = banks, .domains = domains, .ndomains = (uint32_t)c->ndomains};
+    struct directory_options opt = {
+        .banks = banks, .domains = domains, .ndomains = (uint32_t)c->ndomains};
     return directory_open(d, path, &opt);
 }
 
@@ -90,7 +92,8 @@ static enum err serve(const struct conf *c, struct directory *d, struct str pack
     enum err e = ctl_request_parse(packet, &head, &body);
     if (e != ERR_OK)
         return e;
-    if (accounts_begin(&rq, d, &opt, c->domains[0].name, (enum ctl_verb)head.verb, body, out, NULL) == ACCOUNTS_MAKE) {
+    if (accounts_begin(&rq, d, &opt, c->domains[0].name, (enum ctl_verb)head.verb, body, out,
+                       NULL) == ACCOUNTS_MAKE) {
         e = verifier_make(buf_slice(&rq.password), &opt, &v);
         accounts_finish(&rq, d, e, &v, clock_wall() / CLOCK_SEC, out, NULL);
         verifier_wipe(&v);

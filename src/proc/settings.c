@@ -56,7 +56,7 @@ enum err settings_bind(const struct conf *c, const struct conf_listener *l, bool
                      ? listen_bind_unix(l->at.path, 0660, (int)c->server.backlog, fd)
                      : listen_bind(l->at.host, l->at.port, (int)c->server.backlog, spread, fd);
     if (e != ERR_OK)
-        log_write(LOG_FAILURES, "MASTER", 0, NULL, "[listener %.*s]: cannot listen on %.*s: %s", STR_FMT(l->name),
-                  STR_FMT(l->address), strerror(errno));
+        log_write(LOG_FAILURES, "MASTER", 0, NULL, "[listener %.*s]: cannot listen on %.*s: %s",
+                  STR_FMT(l->name), STR_FMT(l->address), strerror(errno));
     return e;
 }

@@ -15,11 +15,12 @@ struct verifier_options settings_verifier(const struct conf *c);
 struct gate_limits settings_gate(const struct conf *c);
 struct frame_limits settings_frame(const struct conf *c);
 
-/* How many keepers serve so many banks. Master, workers and keepers must agree, so they all ask here. */
+/* How many keepers serve so many banks. Only the master asks: all must agree, and the number of cores may change. */
 uint32_t settings_keepers(const struct conf *c, uint32_t banks);
 
 /*
  * Binds one socket of a listener. spread: one of several on its address (SO_REUSEPORT). Failures are logged with the
  * listener's name.
  */
-enum err settings_bind(const struct conf *c, const struct conf_listener *l, bool spread, int *fd) CHECKED;
+enum err settings_bind(const struct conf *c, const struct conf_listener *l, bool spread,
+                       int *fd) CHECKED;

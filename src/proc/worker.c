@@ -33,7 +33,7 @@ struct worker {
     struct child *c;
     struct conn_net *net;
     struct tls_context *tls;
-    struct gate *gate;
+    struct gate gate;
     struct addrlist clients;
     struct tcp_door tcp;
     struct lmtp_door lmtp;
@@ -54,12 +54,14 @@ static void refused(struct worker *w, const struct listen_addr *peer, const char
     shm_count_add(&w->c->shm, SHM_XIMSS_REJECTED, 1);
     if (now - w->refusals_since >= CLOCK_SEC) {
         if (w->refusals > REFUSALS_PER_SEC)
-            log_write(LOG_MAJOR, "XIMSSI", 0, NULL, "%u more connections refused", w->refusals - REFUSALS_PER_SEC);
+            log_write(LOG_MAJOR, "XIMSSI", 0, NULL, "%u more connections refused",
+                      w->refusals - REFUSALS_PER_SEC);
         w->refusals_since = now;
         w->refusals = 0;
     }
     if (w->refusals++ < REFUSALS_PER_SEC)
-        log_write(LOG_MAJOR, "XIMSSI", 0, listen_addr_text(peer, text), "connection refused: %s", why);
+        log_write(LOG_MAJOR, "XIMSSI", 0, listen_addr_text(peer, text), "connection refused: %s",
+                  why);
 }
 
 static bool restricted(const struct worker_listener *l, const struct ip *ip)
@@ -87,7 +89,7 @@ static void accept_ximss(struct worker_listener *l, int fd, const struct listen_
     }
     bool client = peer->family == LISTEN_LOCAL || addrlist_match(&w->clients, &ip);
     enum gate_answer got =
-        gate_enter(w->gate, &lim, w->c->number + 1, ip.b, client, loop_now(w->c->loop), &place);
+        gate_enter(&w->gate, &lim, gate_owner(w->c->number, w->c->generation), ip.b, client, loop_now(w->c->loop), &place);
     if (got != GATE_IN) {
         refused(w, peer, why[got]);
         close(fd);
@@ -135,7 +137,7 @@ static void left(void *ctx, uint32_t id, uint32_t place)
 {
     struct child *c = ctx;
     struct worker *w = c->data;
-    gate_leave(w->gate, (struct gate_place){place, id});
+    gate_leave(&w->gate, (struct gate_place){place, id});
 }
 
 /* --- start */
@@ -164,8 +166,7 @@ static enum err start(struct child *c)
                                .handshakes = conf->tls.handshakes};
     struct tcp_host host = {.ctx = c, .auth = auth_peer, .keeper = keeper_peer, .closed = left};
     w->c = c;
-    w->gate = gate_of(c->gate_mem, c->gate_bytes);
-    BUG_IF(w->gate == NULL);
+    BUG_IF(gate_attach(&w->gate, c->gate_mem, c->gate_bytes) != ERR_OK);
     addrlist_init(&w->clients);
     enum err e = addrlist_parse(&w->clients, conf->server.client_addresses, NULL);
     if (e == ERR_OK)
@@ -187,7 +188,7 @@ static enum err start(struct child *c)
     w->lmtp.net = w->net;
     w->lmtp.conf = conf;
     w->lmtp.tls = w->tls;
-    w->lmtp.keepers = settings_keepers(conf, c->banks);
+    w->lmtp.keepers = c->keepers;
     if (e == ERR_OK)
         e = lmtp_door_init(&w->lmtp);
     for (uint32_t i = 0; i < w->nlisteners && e == ERR_OK; i++)
@@ -215,7 +216,8 @@ static void take_certificate(struct worker *w, const struct ipc_item *it)
     BUG_IF(ipc_in_end(&in) != ERR_OK || pem.p == NULL || cert_bytes > pem.n);
     struct tls_options opt = {.cert_pem = str_sub(pem, 0, (size_t)cert_bytes),
                               .key_pem = str_sub(pem, (size_t)cert_bytes, pem.n),
-                              .min = w->c->conf->tls.min_version == CONF_TLS_1_3 ? TLS_MIN_1_3 : TLS_MIN_1_2,
+                              .min = w->c->conf->tls.min_version == CONF_TLS_1_3 ? TLS_MIN_1_3
+                                                                                 : TLS_MIN_1_2,
                               .ticket_keys = keys,
                               .alpn = STR("ximss")};
     struct tls_context *fresh = NULL;

@@ -34,9 +34,13 @@ def read(client, uid, folder="INBOX", more=""):
     return messages[0]
 
 
+def source_text(client, uid, folder="INBOX"):
+    return read(client, uid, folder, 'mode="source"').find("EMail").text or ""
+
+
 def source(client, uid, folder="INBOX"):
-    """The bytes of a message, from mode="source": UTF-8, else ISO 8859-1 (protocol 2, 5.6)."""
-    text = read(client, uid, folder, 'mode="source"').find("EMail").text or ""
+    """The bytes of a message, from mode="source": UTF-8, else ISO 8859-1 (protocol 2, 5.6); as far as that is unambiguous."""
+    text = source_text(client, uid, folder)
     try:
         latin = text.encode("iso-8859-1")
         latin.decode("utf-8")

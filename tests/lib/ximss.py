@@ -184,7 +184,7 @@ class Server:
         self.log_path = os.path.join(self.folder, "log")
         self.accounts = accounts if accounts is not None else {"dora": "correct-horse"}
         self.process = None
-        self.env = dict(os.environ, TZ="UTC", **(env or {}))
+        self.env = {**os.environ, "TZ": "UTC", **(env or {})}
         self.xargs = list(xargs)
         self.clock = None
         if clock:

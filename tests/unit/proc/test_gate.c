@@ -40,7 +40,8 @@ static void test_limits(void **state)
     (void)state;
     size_t size;
     struct gate *g = gate_make(10, &size);
-    struct gate_limits lim = {.channels = 10, .per_address = 3, .per_client_address = 5, .reserve = 2};
+    struct gate_limits lim = {
+        .channels = 10, .per_address = 3, .per_client_address = 5, .reserve = 2};
     struct gate_place place[10];
     uint8_t a[16];
     v4(a, 7);
@@ -190,8 +191,9 @@ static void test_kill(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_limits), cmocka_unit_test(test_ipv6_counts_by_64), cmocka_unit_test(test_block),
-        cmocka_unit_test(test_ids),    cmocka_unit_test(test_race),              cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_ipv6_counts_by_64),
+        cmocka_unit_test(test_block),  cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_race),   cmocka_unit_test(test_kill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
