@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The ximssd authors
 #
-# For people: make run | check | all | lint | san | fuzz | bench | install | conf | clean
+# For people: make run | check | all | lint | san | check-long | fuzz | bench | install | conf | clean
 #   run      installs what is missing, builds, starts a demonstration server
 #   check    installs what is missing, builds, runs every test; last line: N passed, N failed
-#   san      the same tests, built with the address and undefined-behaviour sanitizers
+#   san      the same tests, built with the address and undefined-behaviour sanitizers (clang, unless CC says otherwise)
+#   check-long  the long forms of tests that have one, and those of shm under the thread sanitizer; half an hour
 #   fuzz     every fuzz target for FUZZ_SECONDS (clang)
 #   install  to PREFIX, with DESTDIR
 #   conf     writes the committed sample file and manual page anew from src/conf/settings.tbl
@@ -172,8 +173,13 @@ tests: $(UNIT) $(REPLAY) $(BUILD)/dump-digest
 check: packages-build packages-check
 	@tests/run --build $(BUILD)
 
+# What the tests of the house look at (installation, hardening, packages) is no different here.
 san: packages-build packages-check
-	@tests/run --build $(BUILD)/san --no-lint OPT=-O1 SAN="$(SANITIZE)"
+	@tests/run --build $(BUILD)/san --not lint,house CC=$(if $(filter file default,$(origin CC)),clang-14,$(CC)) OPT=-O1 SAN="$(SANITIZE)"
+
+check-long: packages-build packages-check
+	@tests/run --build $(BUILD) --long
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan OPT=-O1 SAN=-fsanitize=thread unit-shm
 
 lint: packages-check
 	@tests/run --build $(BUILD) --only lint
@@ -217,6 +223,6 @@ clean:
 	rm -rf $(BUILD)
 
 FORCE:
-.PHONY: all run check lint san install fuzz bench chroot-check clean programs test-programs tests unit replay libfuzzer conf FORCE
+.PHONY: all run check check-long lint san install fuzz bench chroot-check clean programs test-programs tests unit replay libfuzzer conf FORCE
 .PRECIOUS: $(BUILD)/obj/%.o $(BUILD)/test/obj/%.o $(BUILD)/unit/% $(BUILD)/replay/% $(BUILD)/libfuzzer/%
 -include $(shell find $(BUILD)/obj $(BUILD)/test/obj -name '*.d' 2>/dev/null)

@@ -196,10 +196,12 @@ static bool take_clock(struct cursor *c, struct xtime *x, bool extended)
 
 enum err xtime_parse(struct str s, struct xtime *out)
 {
+    if (s.n == 0)
+        return ERR_ATTR_VALUE;
     struct cursor c = {s.p, s.p + s.n};
     struct xtime x = {0};
     bool extended;
-    if (s.n == 0 || !take_date(&c, &x, &extended))
+    if (!take_date(&c, &x, &extended))
         return ERR_ATTR_VALUE;
     x.date_only = c.p == c.end;
     if (!x.date_only && (!take(&c, 'T') || !take_clock(&c, &x, extended) || c.p != c.end))

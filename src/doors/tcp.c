@@ -357,7 +357,7 @@ static void on_closed(struct conn *conn, enum conn_end why)
     struct tcp_conn *c = CONTAINER_OF(conn, struct tcp_conn, conn);
     struct tcp_door *d = c->door;
     tcp_log(c, LOG_MAJOR, conn_end_text(why));
-    struct bus_peer *k = c->login == NULL ? d->host.keeper(d->host.ctx, c->keeper) : NULL;
+    struct bus_peer *k = c->login == NULL && !c->over ? d->host.keeper(d->host.ctx, c->keeper) : NULL;
     if (k != NULL)
         bus_put(k, IPC_DETACH, c->id, 0, STR_NONE);
     struct bus_peer *a = c->login != NULL && c->login->asked != OP_NONE ? d->host.auth(d->host.ctx) : NULL;
@@ -498,8 +498,10 @@ void tcp_door_item(struct tcp_door *d, struct bus_peer *from, const struct ipc_i
             session_output(c, it);
         break;
     case IPC_END:
-        if (mine)
+        if (mine) {
+            c->over = true;
             end(c);
+        }
         break;
     default:
         if (c != NULL && c->login != NULL)

@@ -88,6 +88,7 @@ struct tcp_conn {
     bool eof;                /* the client sends no more */
     bool mid_message;        /* the last bytes written do not end a message */
     bool paused;
+    bool over;               /* the keeper has ended the session: it need not be told */
 };
 _Static_assert(sizeof(struct tcp_conn) <= 448, "an idle connection has 448 bytes in its worker (design 9.9)");
 

@@ -161,7 +161,8 @@ static void peer_up(struct child *c, struct child_peer *p)
         auth_hasher_up(a, p->bus.number);
     else if (p->bus.role == IPC_ROLE_KEEPER)
         auth_keeper_up(a);
-    else if (p->bus.role == IPC_ROLE_WORKER) /* one before it may have died together with the auth before us */
+    else if (p->bus.role ==
+             IPC_ROLE_WORKER) /* one before it may have died together with the auth before us */
         gate_clear_before(&a->gate, gate_owner(p->bus.number, p->bus.generation));
 }
 

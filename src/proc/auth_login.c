@@ -230,7 +230,8 @@ static void advance(struct auth_login *l, enum sasl_next next)
     }
 }
 
-void auth_session_checked(struct auth_proc *a, const struct bus_peer *keeper, const struct ipc_item *it)
+void auth_session_checked(struct auth_proc *a, const struct bus_peer *keeper,
+                          const struct ipc_item *it)
 {
     struct auth_login *l = it->seq != 0 ? idmap_get(&a->questions, it->seq) : NULL;
     if (l == NULL || banks_keeper(l->s.session_bank, a->c->keepers) != keeper->number)
@@ -297,8 +298,8 @@ void auth_login_step(struct auth_proc *a, struct bus_peer *worker, const struct 
 {
     struct auth_login *l =
         it->id != 0 ? idmap_get(&a->logins, key_of(worker->number, it->id)) : NULL;
-    if (l == NULL || l->attempt != it->seq ||
-        l->worker_generation != worker->generation || l->s.next != SASL_CHALLENGE) {
+    if (l == NULL || l->attempt != it->seq || l->worker_generation != worker->generation ||
+        l->s.next != SASL_CHALLENGE) {
         /* An auth that died took the exchange with it. */
         uint32_t body[2] = {ERR_TIMEOUT, 0};
         bus_put(worker, IPC_LOGIN_FAILED, it->id, it->seq,
@@ -308,10 +309,10 @@ void auth_login_step(struct auth_proc *a, struct bus_peer *worker, const struct 
     advance(l, sasl_step(&l->s, &a->env, it->body, clock_mono()));
 }
 
-void auth_login_drop(struct auth_proc *a, const struct bus_peer *worker, uint32_t conn, uint32_t attempt)
+void auth_login_drop(struct auth_proc *a, const struct bus_peer *worker, uint32_t conn,
+                     uint32_t attempt)
 {
-    struct auth_login *l =
-        conn != 0 ? idmap_get(&a->logins, key_of(worker->number, conn)) : NULL;
+    struct auth_login *l = conn != 0 ? idmap_get(&a->logins, key_of(worker->number, conn)) : NULL;
     if (l != NULL && (attempt == 0 || l->attempt == attempt))
         login_free(l);
 }

@@ -55,7 +55,10 @@ static void peer_lost(struct child_peer *p)
 /* How far a role is trusted. */
 static int rank_of(enum ipc_role role)
 {
-    return role == IPC_ROLE_AUTH ? 3 : role == IPC_ROLE_KEEPER ? 2 : role == IPC_ROLE_WORKER ? 1 : 0;
+    return role == IPC_ROLE_AUTH     ? 3
+           : role == IPC_ROLE_KEEPER ? 2
+           : role == IPC_ROLE_WORKER ? 1
+                                     : 0;
 }
 
 /* It broke off, or was dropped for what it did. Has it died? */
@@ -63,7 +66,8 @@ static void peer_broken(struct child_peer *p)
 {
     struct child *c = p->c;
     if (rank_of(c->role) < rank_of(p->bus.role))
-        c->lost[p->bus.role][p->bus.number] = (struct child_lost){p->bus.generation, loop_now(c->loop)};
+        c->lost[p->bus.role][p->bus.number] =
+            (struct child_lost){p->bus.generation, loop_now(c->loop)};
     peer_lost(p);
 }
 

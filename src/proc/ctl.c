@@ -88,8 +88,9 @@ nfds_t ctl_polls(struct ctl *c, struct pollfd *p)
 {
     p[0] = (struct pollfd){.fd = c->fd, .events = POLLIN};
     for (size_t i = 0; i < CTL_CLIENTS; i++)
-        p[1 + i] = (struct pollfd){.fd = c->clients[i].fd,
-                                   .events = c->clients[i].queue.n != 0 ? POLLIN | POLLOUT : POLLIN};
+        p[1 + i] =
+            (struct pollfd){.fd = c->clients[i].fd,
+                            .events = c->clients[i].queue.n != 0 ? POLLIN | POLLOUT : POLLIN};
     return CTL_POLLS;
 }
 
@@ -207,7 +208,8 @@ void ctl_answer(struct ctl *c, const struct master_child *from, const struct ipc
     uint32_t e = ipc_get_u32(&in);
     struct str text = ipc_get_rest(&in);
     for (size_t i = 0; i < CTL_CLIENTS; i++) {
-        if (c->clients[i].fd >= 0 && c->clients[i].seq == it->seq && c->clients[i].answers == from && it->seq != 0)
+        if (c->clients[i].fd >= 0 && c->clients[i].seq == it->seq &&
+            c->clients[i].answers == from && it->seq != 0)
             reply(&c->clients[i], e < ERR_COUNT ? (enum err)e : ERR_INTERNAL, it->id != 0, text);
     }
 }

@@ -2,8 +2,6 @@
 // SPDX-FileCopyrightText: The ximssd authors
 #include "proc/gate.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,10 +27,10 @@ struct address {
     int64_t blocked_until;
 };
 
-struct gate {
+struct gate_mem {
     uint64_t magic;
     uint64_t key[2];
-    pthread_mutex_t mutex;
+    struct gate_word lock;
     uint32_t nentries;
     uint32_t naddrs; /* power of two */
     uint32_t first_free;
@@ -52,13 +50,13 @@ static uint32_t addr_slots(uint32_t channels)
 
 size_t gate_size(uint32_t channels)
 {
-    return sizeof(struct gate) + channels * sizeof(struct entry) + 16 +
+    return sizeof(struct gate_mem) + channels * sizeof(struct entry) + 16 +
            addr_slots(channels) * sizeof(struct address);
 }
 
-static struct address *addrs_of(struct gate *g)
+static struct address *addrs_of(const struct gate *g)
 {
-    uintptr_t at = (uintptr_t)(g->entries + g->nentries);
+    uintptr_t at = (uintptr_t)(g->m->entries + g->nentries);
     return (struct address *)((at + 15) & ~(uintptr_t)15);
 }
 
@@ -66,26 +64,26 @@ static void rebuild(struct gate *g);
 
 void gate_init(void *mem, uint32_t channels)
 {
-    struct gate *g = mem;
-    pthread_mutexattr_t a;
-    BUG_IF(pthread_mutexattr_init(&a) != 0);
-    BUG_IF(pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED) != 0);
-    BUG_IF(pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST) != 0);
-    BUG_IF(pthread_mutex_init(&g->mutex, &a) != 0);
-    pthread_mutexattr_destroy(&a);
-    arc4random_buf(g->key, sizeof g->key);
-    g->nentries = channels;
-    g->naddrs = addr_slots(channels);
-    g->magic = GATE_MAGIC;
-    rebuild(g);
+    struct gate_mem *m = mem;
+    struct gate g = {.m = m, .nentries = channels, .naddrs = addr_slots(channels)};
+    arc4random_buf(m->key, sizeof m->key);
+    m->nentries = g.nentries;
+    m->naddrs = g.naddrs;
+    m->magic = GATE_MAGIC;
+    rebuild(&g);
 }
 
-struct gate *gate_of(void *mem, size_t size)
+enum err gate_attach(struct gate *g, void *mem, size_t size)
 {
-    struct gate *g = mem;
-    if (size < sizeof *g || g->magic != GATE_MAGIC || size < gate_size(g->nentries))
-        return NULL;
-    return g->naddrs == addr_slots(g->nentries) ? g : NULL;
+    struct gate_mem *m = mem;
+    if (size < sizeof *m || m->magic != GATE_MAGIC)
+        return ERR_RANGE;
+    *g = (struct gate){.m = m, .nentries = m->nentries};
+    g->naddrs = addr_slots(g->nentries);
+    if (m->naddrs != g->naddrs || size < gate_size(g->nentries))
+        return ERR_RANGE;
+    gate_lock_attach(&g->lock, &m->lock);
+    return ERR_OK;
 }
 
 static uint64_t mix(uint64_t a, uint64_t b)
@@ -98,7 +96,8 @@ static uint32_t home_of(const struct gate *g, const uint8_t addr[16])
 {
     uint64_t w[2];
     memcpy(w, addr, sizeof w);
-    return (uint32_t)mix(mix(w[0] ^ g->key[0], w[1] ^ g->key[1]), g->key[0] | 1) & (g->naddrs - 1);
+    return (uint32_t)mix(mix(w[0] ^ g->m->key[0], w[1] ^ g->m->key[1]), g->m->key[0] | 1) &
+           (g->naddrs - 1);
 }
 
 /* IPv6 counts by /64 (protocol 1, 7.3). */
@@ -140,88 +139,96 @@ static void id_set(struct gate *g, uint32_t id, bool on)
 {
     uint32_t i = id - GATE_ID_FIRST;
     uint64_t bit = UINT64_C(1) << (i & 63);
-    BUG_IF(i >= ID_COUNT);
+    if (i >= ID_COUNT)
+        return;
     if (on)
-        g->ids[i / 64] |= bit;
+        g->m->ids[i / 64] |= bit;
     else
-        g->ids[i / 64] &= ~bit;
+        g->m->ids[i / 64] &= ~bit;
 }
 
-/* The next number that nobody has; there are always more numbers than entries. */
+/* The next number that nobody has; there are always more numbers than entries. 0: somebody has spoilt the table. */
 static uint32_t id_take(struct gate *g)
 {
-    for (;;) {
-        uint32_t i = g->next_id;
-        g->next_id = i + 1 < ID_COUNT ? i + 1 : 0;
-        if ((g->ids[i / 64] >> (i & 63) & 1) == 0) {
+    uint32_t i = __atomic_load_n(&g->m->next_id, __ATOMIC_RELAXED);
+    for (uint32_t n = 0; n < ID_COUNT; n++, i++) {
+        if (i >= ID_COUNT)
+            i = 0;
+        if ((g->m->ids[i / 64] >> (i & 63) & 1) == 0) {
+            g->m->next_id = i + 1;
             id_set(g, GATE_ID_FIRST + i, true);
             return GATE_ID_FIRST + i;
         }
     }
+    return 0;
 }
 
 /* Makes everything that is derived from the entries anew; entries that a dying process left half made are freed. */
 static void rebuild(struct gate *g)
 {
+    struct gate_mem *m = g->m;
     struct address *all = addrs_of(g);
     for (uint32_t i = 0; i < g->naddrs; i++)
         all[i].count = 0;
-    memset(g->ids, 0, sizeof g->ids);
-    g->count = 0;
-    g->first_free = 0;
+    memset(m->ids, 0, sizeof m->ids);
+    m->count = 0;
+    m->first_free = 0;
     for (uint32_t i = g->nentries; i-- != 0;) {
-        struct entry *e = &g->entries[i];
+        struct entry *e = &m->entries[i];
         struct address *a = NULL;
         if (e->owner != 0 && e->id >= GATE_ID_FIRST && e->id <= GATE_ID_LAST)
             a = find_addr(g, e->addr, true, 0);
         if (a == NULL) {
-            *e = (struct entry){.next_free = g->first_free};
-            g->first_free = i + 1;
+            *e = (struct entry){.next_free = m->first_free};
+            m->first_free = i + 1;
             continue;
         }
         a->count++;
-        g->count++;
+        m->count++;
         id_set(g, e->id, true);
     }
 }
 
-static void lock(struct gate *g)
+static bool lock(struct gate *g)
 {
-    int rc = pthread_mutex_lock(&g->mutex);
-    if (rc == EOWNERDEAD) {
+    enum gate_locked got = gate_lock_take(&g->lock);
+    if (got == GATE_LOCKED_DIRTY)
         rebuild(g);
-        rc = pthread_mutex_consistent(&g->mutex);
-    }
-    BUG_IF(rc != 0);
+    return got != GATE_NOT_LOCKED;
 }
 
 static void unlock(struct gate *g)
 {
-    BUG_IF(pthread_mutex_unlock(&g->mutex) != 0);
+    gate_lock_give(&g->lock);
 }
 
 static enum gate_answer try_enter(struct gate *g, const struct gate_limits *lim, uint32_t owner,
                                   const uint8_t addr[16], bool is_client, int64_t now,
                                   struct gate_place *place)
 {
+    struct gate_mem *m = g->m;
     struct address *a = find_addr(g, addr, true, now);
     uint32_t most = is_client ? lim->per_client_address : lim->per_address;
+    uint32_t at = __atomic_load_n(&m->first_free, __ATOMIC_RELAXED) - 1; /* 0: none */
+    uint32_t count = __atomic_load_n(&m->count, __ATOMIC_RELAXED);
     if (a != NULL && a->blocked_until > now)
         return GATE_BLOCKED;
-    if (g->first_free == 0 || g->count >= lim->channels ||
-        (!is_client && lim->channels - g->count <= lim->reserve))
+    if (at >= g->nentries || count >= lim->channels ||
+        (!is_client && lim->channels - count <= lim->reserve))
         return GATE_FULL;
     if (a == NULL || (most != 0 && a->count >= most))
         return GATE_ADDRESS_FULL;
-    struct entry *e = &g->entries[g->first_free - 1];
-    *place = (struct gate_place){g->first_free - 1, id_take(g)};
-    g->first_free = e->next_free;
+    struct entry *e = &m->entries[at];
+    *place = (struct gate_place){at, id_take(g)};
+    if (place->id == 0)
+        return GATE_FULL;
+    m->first_free = e->next_free;
     memcpy(e->addr, addr, 16);
     e->id = place->id;
     e->next_free = 0;
     __atomic_store_n(&e->owner, owner, __ATOMIC_RELEASE);
     a->count++;
-    g->count++;
+    m->count++;
     return GATE_IN;
 }
 
@@ -232,7 +239,8 @@ enum gate_answer gate_enter(struct gate *g, const struct gate_limits *lim, uint3
     uint8_t counted[16];
     BUG_IF(owner == 0);
     counted_form(counted, addr);
-    lock(g);
+    if (!lock(g))
+        return GATE_FULL;
     enum gate_answer got = try_enter(g, lim, owner, counted, is_client_address, now, place);
     unlock(g);
     return got;
@@ -240,32 +248,36 @@ enum gate_answer gate_enter(struct gate *g, const struct gate_limits *lim, uint3
 
 static void free_entry(struct gate *g, uint32_t i)
 {
-    struct entry *e = &g->entries[i];
+    struct gate_mem *m = g->m;
+    struct entry *e = &m->entries[i];
     struct address *a = find_addr(g, e->addr, false, 0);
     if (a != NULL && a->count != 0)
         a->count--;
     id_set(g, e->id, false);
-    g->count--;
-    *e = (struct entry){.next_free = g->first_free};
-    g->first_free = i + 1;
+    m->count--;
+    *e = (struct entry){.next_free = m->first_free};
+    m->first_free = i + 1;
 }
 
 void gate_leave(struct gate *g, struct gate_place place)
 {
-    lock(g);
+    if (place.entry >= g->nentries || !lock(g))
+        return;
+    const struct entry *e = &g->m->entries[place.entry];
     /* After a rebuild by another process the entry may be gone already. */
-    if (place.entry < g->nentries && g->entries[place.entry].owner != 0 &&
-        g->entries[place.entry].id == place.id)
+    if (e->owner != 0 && e->id == place.id)
         free_entry(g, place.entry);
     unlock(g);
 }
 
-uint32_t gate_clear_owner(struct gate *g, uint32_t owner)
+static uint32_t clear(struct gate *g, bool (*gone)(uint32_t owner, uint32_t arg), uint32_t arg)
 {
     uint32_t n = 0;
-    lock(g);
+    if (!lock(g))
+        return 0;
     for (uint32_t i = 0; i < g->nentries; i++) {
-        if (g->entries[i].owner == owner && owner != 0) {
+        uint32_t owner = g->m->entries[i].owner;
+        if (owner != 0 && gone(owner, arg)) {
             free_entry(g, i);
             n++;
         }
@@ -274,11 +286,33 @@ uint32_t gate_clear_owner(struct gate *g, uint32_t owner)
     return n;
 }
 
+static bool is_same(uint32_t owner, uint32_t arg)
+{
+    return owner == arg;
+}
+
+uint32_t gate_clear_owner(struct gate *g, uint32_t owner)
+{
+    return clear(g, is_same, owner);
+}
+
+static bool is_before(uint32_t owner, uint32_t arg)
+{
+    uint32_t mask = (1u << GATE_GENERATION_AT) - 1;
+    return owner != arg && (owner & mask) == (arg & mask);
+}
+
+uint32_t gate_clear_before(struct gate *g, uint32_t owner)
+{
+    return clear(g, is_before, owner);
+}
+
 void gate_block(struct gate *g, const uint8_t addr[16], int64_t until, int64_t now)
 {
     uint8_t counted[16];
     counted_form(counted, addr);
-    lock(g);
+    if (!lock(g))
+        return;
     struct address *a = find_addr(g, counted, true, now);
     if (a != NULL)
         a->blocked_until = until;
@@ -289,7 +323,8 @@ bool gate_is_blocked(struct gate *g, const uint8_t addr[16], int64_t now)
 {
     uint8_t counted[16];
     counted_form(counted, addr);
-    lock(g);
+    if (!lock(g))
+        return false;
     struct address *a = find_addr(g, counted, false, now);
     bool is = a != NULL && a->blocked_until > now;
     unlock(g);
@@ -298,8 +333,9 @@ bool gate_is_blocked(struct gate *g, const uint8_t addr[16], int64_t now)
 
 uint32_t gate_count(struct gate *g)
 {
-    lock(g);
-    uint32_t n = g->count;
+    if (!lock(g))
+        return 0;
+    uint32_t n = g->m->count;
     unlock(g);
     return n;
 }

@@ -4,10 +4,13 @@
 /*
  * gate: exact limits of connections and the numbers of connections and sessions (design 2.4; protocol 1, 7.3, 9.1).
  *
- * One shared mapping, made by the master, used by workers and auth: a robust process-shared mutex around a few
+ * One shared mapping, made by the master, used by workers and auth: a robust lock (proc/gate_lock.h) around a few
  * lines. One entry per counted connection is the truth; totals and the table of addresses are sums over the
  * entries, rebuilt when a process died inside the mutex. When a worker is gone, auth frees its entries. Nothing
  * here is read by the public table or believed by the master.
+ *
+ * Whoever has been taken over can spoil what the table says, and no more: every process keeps its own copy of the
+ * sizes, and no index, number or pointer in the memory is followed unchecked.
  *
  * Addresses are 16 bytes: IPv4 as ::ffff:a.b.c.d and counted whole, IPv6 counted by its /64.
  */
@@ -18,7 +21,24 @@
 #define GATE_ID_FIRST 100001u
 #define GATE_ID_LAST  999999u
 
-struct gate;
+#include "base/err.h"
+#include "proc/gate_lock.h"
+
+struct gate_mem;
+
+/* One process's view. The fields are gate.c's. */
+struct gate {
+    struct gate_mem *m;
+    struct gate_lock lock;
+    uint32_t nentries, naddrs;
+};
+
+/* Of a worker: never 0. */
+#define GATE_GENERATION_AT 7
+static inline uint32_t gate_owner(uint32_t number, uint32_t generation)
+{
+    return generation << GATE_GENERATION_AT | (number + 1);
+}
 
 struct gate_limits {
     uint32_t channels;
@@ -38,8 +58,8 @@ struct gate_place {
 size_t gate_size(uint32_t channels);
 /* Makes zeroed shared memory of gate_size() bytes a gate; once, by the master. */
 void gate_init(void *mem, uint32_t channels);
-/* The gate in memory that the master handed over; NULL when the size does not fit what stands in it. */
-struct gate *gate_of(void *mem, size_t size);
+/* The gate in memory that the master handed over. ERR_RANGE when the size does not fit what stands in it. */
+enum err gate_attach(struct gate *g, void *mem, size_t size) CHECKED;
 
 /*
  * Asks for a place. owner: a number of the asking process, not 0. now: clock_mono(). On GATE_IN *place is filled.
@@ -51,6 +71,8 @@ enum gate_answer gate_enter(struct gate *g, const struct gate_limits *lim, uint3
 void gate_leave(struct gate *g, struct gate_place place);
 /* Frees what a dead process held; returns how many. */
 uint32_t gate_clear_owner(struct gate *g, uint32_t owner);
+/* The same for all earlier generations of that process. */
+uint32_t gate_clear_before(struct gate *g, uint32_t owner);
 
 /* New connections from the address are refused until then (failed logins, protocol 1, 3.9). */
 void gate_block(struct gate *g, const uint8_t addr[16], int64_t until, int64_t now);

@@ -45,8 +45,8 @@ static void set_pending(struct gate_lock *l, bool on)
 {
     struct robust_list_head *h = l->head;
     if (h != NULL)
-        __atomic_store_n(&h->list_op_pending, on ? (struct robust_list *)(void *)anchor_of(l) : NULL,
-                         __ATOMIC_SEQ_CST);
+        __atomic_store_n(&h->list_op_pending,
+                         on ? (struct robust_list *)(void *)anchor_of(l) : NULL, __ATOMIC_SEQ_CST);
 }
 
 static void wait_for(uint32_t *word, uint32_t seen)
@@ -58,21 +58,24 @@ static void wait_for(uint32_t *word, uint32_t seen)
 enum gate_locked gate_lock_take(struct gate_lock *l)
 {
     uint32_t *word = word_of(l);
-    uint32_t tid = (uint32_t)syscall(SYS_gettid), seen = 0;
+    uint32_t mine = (uint32_t)syscall(SYS_gettid), seen = 0;
     set_pending(l, true);
     for (int waits = 0;;) {
-        if (__atomic_compare_exchange_n(word, &seen, tid, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        if (__atomic_compare_exchange_n(word, &seen, mine, false, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED))
             return GATE_LOCKED;
         if ((seen & FUTEX_OWNER_DIED) != 0) {
-            if (__atomic_compare_exchange_n(word, &seen, tid | (seen & FUTEX_WAITERS), false, __ATOMIC_ACQUIRE,
-                                            __ATOMIC_RELAXED))
+            if (__atomic_compare_exchange_n(word, &seen, mine | (seen & FUTEX_WAITERS), false,
+                                            __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
                 return GATE_LOCKED_DIRTY;
         } else if (seen != 0) {
             uint32_t with = seen | FUTEX_WAITERS;
             if (waits++ == WAITS_MAX)
                 break;
-            if (seen == with || __atomic_compare_exchange_n(word, &seen, with, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+            if (seen == with || __atomic_compare_exchange_n(word, &seen, with, false,
+                                                            __ATOMIC_RELAXED, __ATOMIC_RELAXED))
                 wait_for(word, with);
+            mine |= FUTEX_WAITERS; /* there may be more of us */
         }
         seen = 0;
     }

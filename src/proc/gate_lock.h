@@ -14,9 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The shared part; zero: free. The kernel looks for the word at a fixed distance from `anchor`. */
+/* The shared part; zero: free. The kernel looks for the word at a fixed distance from its middle. */
 struct gate_word {
-    uint64_t anchor[8];
+    uint64_t bytes[16];
 };
 
 struct gate_lock {

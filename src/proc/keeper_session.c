@@ -300,6 +300,7 @@ void keeper_send(struct kept *s, bool last)
         if (last) {
             bus_put(w, IPC_END, s->s->id, 0, STR_NONE);
             s->said_end = true;
+            s->attached = false; /* the worker says no more about it */
         }
     }
     s->responses = 0;

@@ -88,8 +88,8 @@ static void accept_ximss(struct worker_listener *l, int fd, const struct listen_
         return;
     }
     bool client = peer->family == LISTEN_LOCAL || addrlist_match(&w->clients, &ip);
-    enum gate_answer got =
-        gate_enter(&w->gate, &lim, gate_owner(w->c->number, w->c->generation), ip.b, client, loop_now(w->c->loop), &place);
+    enum gate_answer got = gate_enter(&w->gate, &lim, gate_owner(w->c->number, w->c->generation),
+                                      ip.b, client, loop_now(w->c->loop), &place);
     if (got != GATE_IN) {
         refused(w, peer, why[got]);
         close(fd);

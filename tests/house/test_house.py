@@ -201,7 +201,7 @@ def tree(tmp_path):
 
 
 def runner(tree, *args):
-    done = run(sys.executable, str(tree / "tests/run"), "--no-lint", *args)
+    done = run(sys.executable, str(tree / "tests/run"), "--not", "lint", *args)
     return done.returncode, done.stdout.splitlines()
 
 
