@@ -2,6 +2,16 @@
 // SPDX-FileCopyrightText: The ximssd authors
 #include "codec/ipcbody.h"
 
+const char *ipc_why_text(uint32_t why)
+{
+    static const char *const text[IPC_WHY_COUNT] = {
+#define WHY(name, words) [IPC_WHY_##name] = words,
+#include "codec/ipc_why.tbl"
+#undef WHY
+    };
+    return why < IPC_WHY_COUNT ? text[why] : "closed";
+}
+
 static void get_addr(struct ipc_in *in, uint8_t addr[16])
 {
     struct str s = ipc_get_str(in);

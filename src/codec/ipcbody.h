@@ -14,6 +14,7 @@ enum {
     IPC_LOGIN_TLS = 1,
     IPC_LOGIN_KILL_OLD = 2,
     IPC_LOGIN_CAN_UPDATE = 4,
+    IPC_LOGIN_TLS13 = 8,
 };
 
 struct ipc_login {
@@ -33,10 +34,22 @@ struct ipc_login {
 void ipc_login_put(struct buf *b, const struct ipc_login *l);
 enum err ipc_login_get(struct str body, struct ipc_login *l) CHECKED;
 
+/* DETACH: why a connection ended, for the log (protocol 1, section 8). */
+enum ipc_why {
+#define WHY(name, text) IPC_WHY_##name,
+#include "codec/ipc_why.tbl"
+#undef WHY
+    IPC_WHY_COUNT
+};
+
+/* "idle"; of a number that is none: "closed". */
+const char *ipc_why_text(uint32_t why);
+
 /* ATTACH: who this is, auth to keeper. The only packet that names the account of a session. */
 enum {
     IPC_ATTACH_TLS = 1,
     IPC_ATTACH_MUST_CHANGE = 2, /* the password has expired */
+    IPC_ATTACH_TLS13 = 4,
 };
 
 struct ipc_attach {

@@ -54,7 +54,8 @@ bool header_next(struct header_scan *h, struct str *name, struct str *value)
         bool named = field_name(line, &name_n, &colon);
         bool mbox = str_starts(line, STR("From ")) || str_starts(line, STR(">From "));
         /* Not only at the start: whoever delivered it has put his own fields in front. */
-        bool skip = (h->at == 0 && is_blank(line.p[0])) || (!named && mbox) || (named && name_n == 0);
+        bool skip =
+            (h->at == 0 && is_blank(line.p[0])) || (!named && mbox) || (named && name_n == 0);
         if (!named && !skip)
             break;
         size_t start = h->at;

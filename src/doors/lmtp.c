@@ -344,7 +344,8 @@ static bool take_data(struct lmtp_conn *c, struct str *in)
     c->no_memory = c->no_memory || (c->body.failed && most <= c->body.max);
     count_memory(c);
     /* Alone it always has room: max_message is not more than `memory`, but buffers grow by more than they need. */
-    c->no_memory = c->no_memory || (c->d->bytes > c->d->conf->lmtp.memory && c->d->bytes != c->counted);
+    c->no_memory =
+        c->no_memory || (c->d->bytes > c->d->conf->lmtp.memory && c->d->bytes != c->counted);
     if (c->too_large || c->no_memory) {
         buf_free(&c->body);
         buf_init(&c->body, CONN_READ_MAX * 2);

@@ -37,7 +37,8 @@ struct lmtp_door {
 
 enum err lmtp_door_init(struct lmtp_door *d) CHECKED;
 /* Takes over fd. */
-void lmtp_door_accept(struct lmtp_door *d, int fd, const struct listen_addr *peer, const struct conf_listener *l);
+void lmtp_door_accept(struct lmtp_door *d, int fd, const struct listen_addr *peer,
+                      const struct conf_listener *l);
 /* RCPT_ANSWER, DELIVERED. */
 void lmtp_door_item(struct lmtp_door *d, struct bus_peer *from, const struct ipc_item *it);
 /* What it has not answered gets a temporary failure (451): the client tries again. */

@@ -12,6 +12,7 @@
  *
  * While the state is WAIT, input stays unread: what was pipelined behind a login waits within the cap of messages before
  * login. In SESSION input is read while fewer than `limits.requests` requests and `limits.request_bytes` are unanswered.
+ * Nobody is read who does not read what he was sent (protocol 1, 1.5).
  *
  * An idle session costs sizeof(struct tcp_conn) and nothing else here (design 9.9): input, flight and login exist
  * while there is something in them.
@@ -19,6 +20,7 @@
 #include "base/idmap.h"
 #include "codec/addrlist.h"
 #include "codec/frame.h"
+#include "codec/ipcbody.h"
 #include "codec/optag.h"
 #include "codec/xmsg.h"
 #include "conf/conf.h"
@@ -59,16 +61,16 @@ struct tcp_login {
     struct listen_addr peer;
     const struct conf_domain *domain; /* target domain (protocol 1, 2.1) */
     uint32_t attempt;                 /* number of the LOGIN that is out */
-    int64_t since;                    /* clock_mono() of a request that asked for its exeTime, or 0 */
+    int64_t since; /* clock_mono() of a request that asked for its exeTime, or 0 */
     uint32_t failures;
-    uint32_t errors;     /* protocol errors */
-    enum op_id asked;    /* what is out: OP_LOGIN, OP_LIST_FEATURES; OP_NONE: nothing */
-    struct str id;       /* of that request; points into `texts` */
+    uint32_t errors;  /* protocol errors */
+    enum op_id asked; /* what is out: OP_LOGIN, OP_LIST_FEATURES; OP_NONE: nothing */
+    struct str id;    /* of that request; points into `texts` */
     struct buf texts;
-    struct buf body;     /* the LOGIN item until it is answered, for a new auth (design 2.3); secret */
+    struct buf body; /* the LOGIN item until it is answered, for a new auth (design 2.3); secret */
     bool resent, stepped;
-    enum err verdict;    /* waits for the delay to pass */
-    struct timer timer;  /* that delay, or the time limit of an answer */
+    enum err verdict;   /* waits for the delay to pass */
+    struct timer timer; /* that delay, or the time limit of an answer */
 };
 
 struct tcp_conn {
@@ -82,15 +84,20 @@ struct tcp_conn {
     uint32_t place;          /* the gate's entry */
     uint32_t row;            /* in the shared table */
     uint32_t sent;           /* passed to the kernel, keeper not told yet */
+    uint32_t attempt;        /* of the login that made the session */
+    uint64_t in, out;        /* bytes */
+    char *account;           /* after login, for the log; NULL: no memory for it */
     uint16_t keeper;         /* number */
     uint8_t state;           /* enum tcp_state */
     uint8_t tls_mode;        /* enum conf_tls of the listener */
     bool eof;                /* the client sends no more */
     bool mid_message;        /* the last bytes written do not end a message */
     bool paused;
-    bool over;               /* the keeper has ended the session: it need not be told */
+    bool over;   /* the keeper has ended the session: it need not be told */
+    uint8_t why; /* enum ipc_why */
 };
-_Static_assert(sizeof(struct tcp_conn) <= 448, "an idle connection has 448 bytes in its worker (design 9.9)");
+_Static_assert(sizeof(struct tcp_conn) <= 448,
+               "an idle connection has 448 bytes in its worker (design 9.9)");
 
 /* What the worker gives the door. */
 struct tcp_host {
@@ -121,8 +128,8 @@ struct tcp_door {
 enum err tcp_door_init(struct tcp_door *d) CHECKED;
 
 /* A connection that the gate let in; takes over fd. */
-void tcp_door_accept(struct tcp_door *d, int fd, const struct listen_addr *peer, uint32_t id, uint32_t place,
-                     const struct conf_listener *l);
+void tcp_door_accept(struct tcp_door *d, int fd, const struct listen_addr *peer, uint32_t id,
+                     uint32_t place, const struct conf_listener *l);
 
 /* Packets of auth and keepers for connections of this door. */
 void tcp_door_item(struct tcp_door *d, struct bus_peer *from, const struct ipc_item *it);
@@ -136,11 +143,13 @@ void tcp_door_stop(struct tcp_door *d);
 /* --- between the files of this door */
 void tcp_write(struct tcp_conn *c, struct str bytes);
 void tcp_respond(struct tcp_conn *c, struct str id, enum err e);
-/* <bye/> (not inside a message) and the end. why: for the log. */
-void tcp_bye(struct tcp_conn *c, const char *why);
+/* <bye/> (not inside a message) and the end. */
+void tcp_bye(struct tcp_conn *c, enum ipc_why why);
 /* Input again, beginning with what was kept. */
 void tcp_go_on(struct tcp_conn *c);
 void tcp_log(const struct tcp_conn *c, int level, const char *text);
+/* The address before login, the account afterwards. */
+const char *tcp_who(const struct tcp_conn *c, char to[LISTEN_TEXT]);
 /* A message before login. false: what follows stays where it is (state WAIT or closing). */
 bool tcp_login_message(struct tcp_conn *c, struct str msg, bool legal, struct str behind);
 void tcp_login_item(struct tcp_conn *c, const struct ipc_item *it);

@@ -17,6 +17,7 @@
 #define ANSWER_TIME (10 * CLOCK_SEC) /* auth's, for one question (design 2.3) */
 #define ID_MAX      256              /* protocol 1, 1.3 */
 #define TEXTS_MAX   1024
+#define LOGIN_HEADS 128 /* of a LOGIN body: all but its strings */
 
 /* --- life */
 
@@ -77,7 +78,16 @@ static void protocol_error(struct tcp_conn *c, struct str id, enum err e)
 {
     tcp_respond(c, id, e);
     if (++c->login->errors > c->door->conf->limits.protocol_errors_before_login)
-        tcp_bye(c, "connection closed: too many protocol errors");
+        tcp_bye(c, IPC_WHY_ERRORS);
+}
+
+/* auth need not go on with it. */
+static void drop_login(struct tcp_conn *c)
+{
+    struct tcp_door *d = c->door;
+    struct bus_peer *a = d->host.auth(d->host.ctx);
+    if (a != NULL)
+        bus_put(a, IPC_LOGIN_DROP, c->id, c->login->attempt, STR_NONE);
 }
 
 /* The answer to what auth was asked (a login's delay is over by now), and on with what waits behind it. */
@@ -89,7 +99,7 @@ static void tell(struct tcp_conn *c, enum err e)
     if (e == ERR_AUTH_FAILED)
         l->failures++;
     if (l->failures >= c->door->conf->login.fail_connection) {
-        tcp_bye(c, "connection closed: too many failed logins");
+        tcp_bye(c, IPC_WHY_LOGINS);
         return;
     }
     tcp_go_on(c);
@@ -101,6 +111,8 @@ static void timer_over(struct timer *t)
     struct tcp_conn *c = l->owner;
     if (!conn_is_open(&c->conn))
         return;
+    if (l->verdict == ERR_OK)
+        drop_login(c);
     if (c->state == TCP_STEP) /* the client took too long over a challenge (protocol 1, 3.2) */
         tell(c, ERR_AUTH_CANCELLED);
     else
@@ -130,7 +142,8 @@ static void ask(struct tcp_conn *c, enum op_id op)
     shm_row_op_begin(d->shm, c->row, (uint16_t)op, loop_now(d->loop));
     loop_timer_set(d->loop, &l->timer, ANSWER_TIME);
     if (a != NULL)
-        bus_put(a, op == OP_LOGIN ? IPC_LOGIN : IPC_FEATURES, c->id, l->attempt, buf_slice(&l->body));
+        bus_put(a, op == OP_LOGIN ? IPC_LOGIN : IPC_FEATURES, c->id, l->attempt,
+                buf_slice(&l->body));
 }
 
 void tcp_login_resend(struct tcp_conn *c)
@@ -138,19 +151,29 @@ void tcp_login_resend(struct tcp_conn *c)
     struct tcp_door *d = c->door;
     struct tcp_login *l = c->login;
     struct bus_peer *a = d->host.auth(d->host.ctx);
-    if (c->state != TCP_WAIT || l->asked == OP_NONE || l->resent || l->stepped || l->verdict != ERR_OK || a == NULL)
+    if (c->state != TCP_WAIT || l->asked == OP_NONE || l->resent || l->stepped ||
+        l->verdict != ERR_OK || a == NULL)
         return;
     l->resent = true;
-    bus_put(a, l->asked == OP_LOGIN ? IPC_LOGIN : IPC_FEATURES, c->id, l->attempt, buf_slice(&l->body));
+    bus_put(a, l->asked == OP_LOGIN ? IPC_LOGIN : IPC_FEATURES, c->id, l->attempt,
+            buf_slice(&l->body));
 }
 
 /* --- login, auth */
+
+static uint32_t link_flags(const struct tcp_conn *c)
+{
+    if (!conn_is_tls(&c->conn))
+        return 0;
+    bool v13 = strcmp(conn_tls_version(&c->conn), "TLSv1.3") == 0;
+    return IPC_LOGIN_TLS | (v13 ? IPC_LOGIN_TLS13 : 0u);
+}
 
 static void op_login(struct tcp_conn *c, const struct xelem *e, struct str id)
 {
     struct tcp_login *l = c->login;
     struct ipc_login out = {
-        .flags = conn_is_tls(&c->conn) ? IPC_LOGIN_TLS : 0u,
+        .flags = link_flags(c),
         .failures = l->failures,
         .domain = l->domain->name,
         .method = xelem_attr(e, "method"),
@@ -172,9 +195,13 @@ static void op_login(struct tcp_conn *c, const struct xelem *e, struct str id)
     }
     out.flags |= (kill_old ? IPC_LOGIN_KILL_OLD : 0u) | (can_update ? IPC_LOGIN_CAN_UPDATE : 0u);
     memcpy(out.addr, l->peer.ip, sizeof out.addr);
+    size_t secrets = out.method.n + out.auth_data.n + out.user_name.n + out.password.n +
+                     out.nonce.n + out.session_id.n;
     keep_id(l, id);
     out.request_id = l->id;
     buf_clear(&l->body);
+    (void)buf_room(&l->body, LOGIN_HEADS + id.n + l->domain->name.n +
+                                 secrets); /* growing leaves copies behind */
     ipc_login_put(&l->body, &out);
     if (buf_err(&l->body) != ERR_OK) {
         forget_body(l);
@@ -196,6 +223,7 @@ static void op_auth(struct tcp_conn *c, const struct xelem *e, struct str id)
         return;
     }
     if (a == NULL || value.n > IPC_INLINE_MAX) {
+        drop_login(c);
         tell(c, a == NULL ? ERR_TIMEOUT : ERR_ATTR_VALUE);
         return;
     }
@@ -208,10 +236,7 @@ static void op_auth(struct tcp_conn *c, const struct xelem *e, struct str id)
 /* Another request came where an `auth` was due (protocol 1, 3.2). */
 static void cancel_login(struct tcp_conn *c)
 {
-    struct tcp_door *d = c->door;
-    struct bus_peer *a = d->host.auth(d->host.ctx);
-    if (a != NULL)
-        bus_put(a, IPC_LOGIN_DROP, c->id, c->login->attempt, STR_NONE);
+    drop_login(c);
     not_waiting(c);
     tcp_respond(c, c->login->id, ERR_AUTH_CANCELLED);
 }
@@ -291,6 +316,7 @@ static void op_starttls(struct tcp_conn *c, const struct xelem *e, struct str id
 static void op_bye(struct tcp_conn *c, struct str id)
 {
     tcp_respond(c, id, ERR_OK);
+    c->why = IPC_WHY_BYE;
     c->state = TCP_CLOSING;
     conn_close(&c->conn);
 }
@@ -322,7 +348,8 @@ static bool flash_policy(struct tcp_conn *c, const struct xelem *e)
         return false;
     buf_clear(b);
     if (d->conf->server.flash_policy == CONF_FLASH_ALL) {
-        buf_lit(b, "<cross-domain-policy><allow-access-from domain=\"*\" to-ports=\"*\"/></cross-domain-policy>");
+        buf_lit(b, "<cross-domain-policy><allow-access-from domain=\"*\" "
+                   "to-ports=\"*\"/></cross-domain-policy>");
         buf_char(b, 0);
     } else if (d->conf->server.flash_policy == CONF_FLASH_OWN) {
         const char *sep = "";
@@ -449,7 +476,8 @@ bool tcp_login_message(struct tcp_conn *c, struct str msg, bool legal, struct st
             run(c, e, id, behind);
         wipe_secrets(e);
     }
-    return conn_is_open(&c->conn) && !conn_in_handshake(&c->conn) && (c->state == TCP_PRE || c->state == TCP_STEP);
+    return conn_is_open(&c->conn) && !conn_in_handshake(&c->conn) &&
+           (c->state == TCP_PRE || c->state == TCP_STEP);
 }
 
 /* --- auth's and keepers' answers */

@@ -67,7 +67,7 @@ static enum err start(struct child *c)
     idmap_init(&a->logins);
     idmap_init(&a->questions);
     addrlist_init(&a->clients);
-    a->keepers = settings_keepers(conf, c->banks);
+    a->keepers = c->keepers;
     BUG_IF(gate_attach(&a->gate, c->gate_mem, c->gate_bytes) != ERR_OK);
     a->env = (struct sasl_env){.find = find,
                                .ctx = a,
@@ -161,8 +161,8 @@ static void peer_up(struct child *c, struct child_peer *p)
         auth_hasher_up(a, p->bus.number);
     else if (p->bus.role == IPC_ROLE_KEEPER)
         auth_keeper_up(a);
-    else if (p->bus.role ==
-             IPC_ROLE_WORKER) /* one before it may have died together with the auth before us */
+    else if (p->bus.role == IPC_ROLE_WORKER)
+        /* One before it may have died together with the auth before us. */
         gate_clear_before(&a->gate, gate_owner(p->bus.number, p->bus.generation));
 }
 

@@ -75,8 +75,10 @@ void auth_job_orphan(struct auth_proc *a, const void *arg);
 /* --- auth_login.c */
 void auth_login_begin(struct auth_proc *a, struct bus_peer *worker, const struct ipc_item *it);
 void auth_login_step(struct auth_proc *a, struct bus_peer *worker, const struct ipc_item *it);
-void auth_login_drop(struct auth_proc *a, const struct bus_peer *worker, uint32_t conn, uint32_t attempt);
-void auth_session_checked(struct auth_proc *a, const struct bus_peer *keeper, const struct ipc_item *it);
+void auth_login_drop(struct auth_proc *a, const struct bus_peer *worker, uint32_t conn,
+                     uint32_t attempt);
+void auth_session_checked(struct auth_proc *a, const struct bus_peer *keeper,
+                          const struct ipc_item *it);
 void auth_logins_of_worker_gone(struct auth_proc *a, uint32_t worker);
 void auth_logins_tick(struct auth_proc *a, int64_t now);
 /* A keeper is there (again): attaches that wait for it go out. */

@@ -23,8 +23,7 @@ struct auth_login {
     uint32_t flags;    /* of the LOGIN */
     char *request_id;
     size_t request_id_n;
-    int64_t
-        attach_by; /* success, but its keeper is not there: until when to wait; 0: not in that state */
+    int64_t attach_by; /* success, but its keeper is not there: until when to wait; else 0 */
 };
 
 /* Numbers of connections are a worker's word: it can name only logins of its own. */
@@ -117,7 +116,8 @@ static bool attach(struct auth_login *l)
         .worker = l->worker,
         .worker_generation = l->worker_generation,
         .flags =
-            (l->s.tls ? IPC_ATTACH_TLS : 0u) | (l->s.must_change ? IPC_ATTACH_MUST_CHANGE : 0u),
+            (l->s.tls ? IPC_ATTACH_TLS : 0u) |
+            ((l->flags & IPC_LOGIN_TLS13) != 0 ? IPC_ATTACH_TLS13 : 0u) | (l->s.must_change ? IPC_ATTACH_MUST_CHANGE : 0u),
         .request_id = {l->request_id, l->request_id_n},
         .name = name_str(&acc->name),
         .real_name = str_of(acc->real_name),

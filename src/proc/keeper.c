@@ -81,7 +81,7 @@ static void of_worker(struct keeper *k, struct bus_peer *from, const struct ipc_
         keeper_credit(k, from, it);
         break;
     case IPC_DETACH:
-        keeper_detach(k, from, it->id);
+        keeper_detach(k, from, it);
         break;
     case IPC_DELIVER:
         keeper_deliver(k, from, it);
@@ -151,7 +151,9 @@ static void tick(struct timer *t)
 
 static void round_end(struct child *c)
 {
-    keeper_round(c->data);
+    struct keeper *k = c->data;
+    if (!k->stopped)
+        keeper_round(k);
 }
 
 /* Sessions that are left get their closing slice; then the banks are closed in order. */
@@ -163,12 +165,14 @@ static void stop(struct child *c, bool gracefully)
     if (gracefully) {
         while ((s = idmap_next(&k->sessions, &at)) != NULL) {
             s->attached = false;
+            s->why = IPC_WHY_SHUTDOWN;
             session_end(s->s);
             keeper_make_ready(s);
         }
         for (uint32_t i = 0; i < 1000 && k->sessions.count != 0; i++)
             keeper_round(k);
     }
+    k->stopped = true;
     for (uint32_t bank = 0; bank < BANKS_MAX; bank++)
         store_close(&k->stores[bank]);
     child_leave(c, 0);

@@ -9,6 +9,7 @@
  * bank, then the outputs that waited for the commit.
  */
 #include "base/idmap.h"
+#include "codec/ipcbody.h"
 #include "proc/banks.h"
 #include "proc/child.h"
 #include "store/store.h"
@@ -32,12 +33,15 @@ struct kept {
     struct keeper *k;
     struct session *s;
     struct kept *next_ready, *next_writer;
-    bool ready;    /* stands in the line */
-    bool writer;   /* wrote in this round */
-    bool attached; /* its connection is there */
-    bool said_end; /* IPC_END went out */
-    bool ended;    /* RUN_END came: free it after the round */
-    uint32_t attempt;
+    bool ready;       /* stands in the line */
+    bool writer;      /* wrote in this round */
+    bool attached;    /* its connection is there */
+    bool said_end;    /* IPC_END went out */
+    bool ended;       /* RUN_END came: free it after the round */
+    uint32_t attempt; /* of the login that made it */
+    uint32_t asks;    /* questions so far */
+    int64_t opened;   /* clock_mono() */
+    enum ipc_why why; /* it ends, for the log */
     uint32_t worker, worker_generation;
     int64_t credit; /* bytes that may still be sent to the worker */
     int64_t asked;  /* since when a question is out, or 0 */
@@ -76,7 +80,9 @@ struct keeper {
     struct delivery *parsing, **parsing_tail; /* wait for a helper */
     struct delivery *storing, **storing_tail; /* wait for the round */
     struct keeper_helper helpers[CHILD_PEERS];
+    size_t mail[CHILD_PEERS]; /* bytes of messages being delivered, by worker */
     struct timer tick;
+    bool stopped;  /* the banks are closed */
     int64_t wrote; /* clock_mono() of the last round with writers */
 };
 
@@ -84,7 +90,7 @@ struct keeper {
 void keeper_attach(struct keeper *k, const struct ipc_item *it);
 void keeper_message(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
 void keeper_credit(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
-void keeper_detach(struct keeper *k, struct bus_peer *worker, uint32_t session);
+void keeper_detach(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
 void keeper_session_check(struct keeper *k, struct bus_peer *auth, const struct ipc_item *it);
 void keeper_password_answer(struct keeper *k, const struct ipc_item *it);
 void keeper_worker_gone(struct keeper *k, uint32_t worker);
@@ -92,6 +98,8 @@ void keeper_worker_gone(struct keeper *k, uint32_t worker);
 void keeper_account_gone(struct keeper *k, const struct ipc_item *it);
 void keeper_questions_late(struct keeper *k, int64_t now, bool all);
 void keeper_make_ready(struct kept *s);
+/* The number of the next question of this session, for the packet's seq. */
+uint32_t keeper_question(struct kept *s);
 void keeper_free_session(struct kept *s);
 /* Sends what stands in s->out; then END when `last`. */
 void keeper_send(struct kept *s, bool last);

@@ -17,6 +17,7 @@ static void delivery_free(struct delivery *d)
 {
     char *raw;
     memcpy(&raw, &d->raw.p, sizeof raw);
+    d->k->mail[d->worker] -= d->raw.n;
     free(raw);
     free(d->accounts);
     free(d->results);
@@ -50,9 +51,11 @@ static struct delivery *delivery_new(struct keeper *k, const struct bus_peer *wo
     struct str raw = ipc_get_rest(&in);
     char *copy = malloc(raw.n + 1);
     d->raw = (struct str){copy, raw.n};
+    k->mail[d->worker] += raw.n;
     buf_init(&d->head, DIGEST_BLOB_MAX);
     buf_init(&d->body, DIGEST_BLOB_MAX);
-    if (d->accounts == NULL || d->results == NULL || copy == NULL || ipc_in_end(&in) != ERR_OK) {
+    if (d->accounts == NULL || d->results == NULL || copy == NULL || ipc_in_end(&in) != ERR_OK ||
+        k->mail[d->worker] > k->c->conf->lmtp.memory + k->c->conf->lmtp.max_message) {
         delivery_free(d);
         return NULL;
     }

@@ -16,7 +16,8 @@ struct round {
     struct kept *later[BANKS_MAX]; /* sessions whose next slice writes, in order */
     struct kept **later_tail[BANKS_MAX];
     uint32_t requests;
-    int64_t now; /* after the last slice */
+    struct kept *parked, **parked_tail; /* cannot run before something else happens */
+    int64_t now;                        /* after the last slice */
     int64_t deadline;
 };
 
@@ -50,7 +51,7 @@ static void send_question(struct kept *s)
     ipc_put_opt(&b, q->new_password);
     ipc_put_opt(&b, q->recovery_email);
     if (buf_err(&b) == ERR_OK)
-        bus_put(&auth->bus, IPC_PASSWORD, 0, s->s->id, buf_slice(&b));
+        bus_put(&auth->bus, IPC_PASSWORD, 0, keeper_question(s), buf_slice(&b));
     if (b.p != NULL)
         explicit_bzero(b.p, b.n);
     buf_free(&b);
@@ -78,8 +79,13 @@ static void after_slice(struct kept *s, const struct slice *r)
 /* What a session says on its own account; without credit it waits as a flag in the session. */
 static void send_async(struct kept *s)
 {
-    if (!s->attached || s->said_end || !session_async_due(s->s) || !may_run(s))
+    if (!s->attached || s->said_end || !session_async_due(s->s))
         return;
+    if (!may_run(s)) {
+        if (s->credit > 0) /* its worker's queue is full; no credit will come that wakes it */
+            keeper_make_ready(s);
+        return;
+    }
     session_async(s->s, &s->out);
     keeper_send(s, false);
 }
@@ -119,7 +125,7 @@ static void read_turn(struct round *r, struct kept *s)
     } while (sl.run == RUN_DONE && !over(r) && r->now - began < TURN_TIME &&
              s->out.n < TURN_BYTES && s->credit > (int64_t)s->out.n);
     bool close = kind == KIND_READ && sl.close;
-    if (s->out.n != 0 || close)
+    if (s->out.n != 0 || s->out.failed || close)
         keeper_send(s, close);
     if (kind == KIND_WRITE)
         put_later(r, s);
@@ -137,29 +143,42 @@ static struct kept *take_ready(struct keeper *k)
     return s;
 }
 
+static void park(struct round *r, struct kept *s)
+{
+    s->ready = true; /* stands in a line */
+    s->next_ready = NULL;
+    *r->parked_tail = s;
+    r->parked_tail = &s->next_ready;
+}
+
 static void run_reads(struct round *r)
 {
     struct keeper *k = r->k;
-    struct kept *parked = NULL, **tail = &parked;
     while (k->ready != NULL && !over(r)) {
         struct kept *s = take_ready(k);
         if (!may_run(s)) {
-            if (s->credit > 0) { /* its worker's queue is full: look again next round */
-                s->next_ready = NULL;
-                *tail = s;
-                tail = &s->next_ready;
-            }
+            if (s->credit > 0) /* its worker's queue is full: look again when some of it is gone */
+                park(r, s);
             continue;
         }
         read_turn(r, s);
         if (s->ended)
             keeper_free_session(s);
+        else if (!s->writer && !s->ready && session_has_work(s->s) &&
+                 dispatch_kind(s->s) == KIND_NONE)
+            park(r, s); /* no memory for a request now */
         else if (!s->writer)
             send_async(s);
     }
-    while (parked != NULL) {
-        struct kept *s = parked;
-        parked = s->next_ready;
+}
+
+/* Back into the line, for the next round, whenever that is. */
+static void unpark(struct round *r)
+{
+    while (r->parked != NULL) {
+        struct kept *s = r->parked;
+        r->parked = s->next_ready;
+        s->ready = false;
         keeper_make_ready(s);
     }
 }
@@ -197,7 +216,7 @@ static void finish_writer(struct kept *s, enum err e)
         for (size_t i = s->mark; i < s->out.n; i++)
             s->responses += s->out.p[i] == 0;
     }
-    if (s->out.n != 0)
+    if (s->out.n != 0 || s->out.failed)
         keeper_send(s, s->s->closing);
     if (s->ended)
         keeper_free_session(s);
@@ -243,6 +262,7 @@ void keeper_round(struct keeper *k)
     struct round r = {.k = k, .now = now, .deadline = now + KEEPER_ROUND_TIME};
     for (uint32_t bank = 0; bank < BANKS_MAX; bank++)
         r.later_tail[bank] = &r.later[bank];
+    r.parked_tail = &r.parked;
     run_reads(&r);
     for (uint32_t bank = 0; bank < BANKS_MAX; bank++) {
         if (k->stores[bank] != NULL)
@@ -255,4 +275,5 @@ void keeper_round(struct keeper *k)
     }
     if (k->ready != NULL)
         loop_again(k->c->loop);
+    unpark(&r);
 }

@@ -7,6 +7,7 @@
 #include "codec/addrlist.h"
 #include "codec/ipcbody.h"
 #include "codec/urlid.h"
+#include "proc/gate.h"
 #include "proc/keeper.h"
 #include "store/mailbox.h"
 
@@ -40,6 +41,13 @@ static struct kept *find(struct keeper *k, const struct bus_peer *worker, uint32
 
 /* --- attach */
 
+static const char *link_text(uint32_t flags)
+{
+    return (flags & IPC_ATTACH_TLS) == 0     ? ""
+           : (flags & IPC_ATTACH_TLS13) != 0 ? ", TLSv1.3"
+                                             : ", TLSv1.2";
+}
+
 static enum err make_inbox(struct db *db, void *arg)
 {
     const int64_t *account = ((void **)arg)[1];
@@ -65,6 +73,26 @@ static uint32_t sessions_of(const struct keeper *k, uint64_t account)
     return n;
 }
 
+/* The server ends it. */
+static void end_by_server(struct kept *s, enum ipc_why why)
+{
+    s->why = why;
+    if (!s->s->mid_message)
+        session_write_bye(&s->out);
+    keeper_send(s, true);
+    session_end(s->s);
+    keeper_make_ready(s);
+}
+
+/* Its connection is gone. */
+static void end_by_worker(struct kept *s, enum ipc_why why)
+{
+    s->why = why;
+    s->attached = false;
+    session_end(s->s);
+    keeper_make_ready(s);
+}
+
 static void kill_old(struct keeper *k, struct str url_id, uint64_t account)
 {
     uint32_t number;
@@ -73,11 +101,7 @@ static void kill_old(struct keeper *k, struct str url_id, uint64_t account)
     struct kept *old = idmap_get(&k->sessions, number);
     if (old == NULL || old->s->account != (int64_t)account || !urlid_eq(old->s->url_id, url_id))
         return;
-    if (!old->s->mid_message)
-        session_write_bye(&old->out);
-    keeper_send(old, true);
-    session_end(old->s);
-    keeper_make_ready(old);
+    end_by_server(old, IPC_WHY_KILLED);
 }
 
 static enum err make_session(struct keeper *k, const struct ipc_attach *a, uint32_t conn,
@@ -128,6 +152,32 @@ static void attach_failed(struct bus_peer *w, const struct ipc_item *it, enum er
     bus_put(w, IPC_ATTACH_FAILED, it->id, it->seq, (struct str){(const char *)&body, sizeof body});
 }
 
+/*
+ * Numbers of connections are unique, but it is a worker who says them, and he may have been taken over: he can put an
+ * end to his own sessions only.
+ */
+static bool may_have_number(struct keeper *k, const struct ipc_attach *a, const struct ipc_item *it,
+                            struct bus_peer *w)
+{
+    if (it->id < GATE_ID_FIRST || it->id > GATE_ID_LAST) {
+        attach_failed(w, it, ERR_INTERNAL);
+        return false;
+    }
+    struct kept *old = idmap_get(&k->sessions, it->id);
+    if (old == NULL)
+        return true;
+    bool same = old->worker == a->worker && old->worker_generation == a->worker_generation;
+    if (same && old->attached && old->attempt == it->seq)
+        return false; /* a new auth was asked once more; the worker knows already */
+    if (!same && old->attached && keeper_worker(k, old->worker, old->worker_generation) != NULL) {
+        attach_failed(w, it, ERR_INTERNAL);
+        return false;
+    }
+    old->attached = false;
+    keeper_free_session(old); /* a leftover */
+    return true;
+}
+
 void keeper_attach(struct keeper *k, const struct ipc_item *it)
 {
     struct ipc_attach a;
@@ -136,10 +186,10 @@ void keeper_attach(struct keeper *k, const struct ipc_item *it)
     if (ipc_attach_get(it->body, &a) != ERR_OK || a.bank >= BANKS_MAX || k->stores[a.bank] == NULL)
         return;
     struct bus_peer *w = keeper_worker(k, a.worker, a.worker_generation);
-    if (w == NULL || it->id == 0)
+    if (w == NULL)
         return; /* its worker died on the way */
-    if ((s = idmap_get(&k->sessions, it->id)) != NULL)
-        keeper_free_session(s); /* numbers are unique: what still has it is a leftover */
+    if (!may_have_number(k, &a, it, w))
+        return;
     enum err e = sessions_of(k, a.account) >= k->c->conf->login.max_sessions_per_account
                      ? ERR_TOO_MANY_SESSIONS
                      : ERR_OK;
@@ -156,24 +206,19 @@ void keeper_attach(struct keeper *k, const struct ipc_item *it)
     buf_init(&b, IPC_BODY_MAX);
     ipc_put_str(&b, a.name);
     session_greet(s->s, a.request_id, &b);
+    s->attempt = it->seq;
+    s->opened = clock_mono();
     bus_put(w, IPC_ATTACHED, it->id, it->seq, buf_slice(&b));
+    if (b.p != NULL)
+        explicit_bzero(b.p, b.n); /* the urlID */
     buf_free(&b);
     shm_count_add(&k->c->shm, SHM_XIMSS_SESSIONS_ACTIVE, 1);
     shm_count_add(&k->c->shm, SHM_XIMSS_SESSIONS_TOTAL, 1);
     log_write(LOG_MAJOR, "XIMSS", it->id, s->s->name.p, "session opened, from %s, TCP%s",
-              s->s->address.p, (a.flags & IPC_ATTACH_TLS) != 0 ? ", TLS" : "");
+              s->s->address.p, link_text(a.flags));
 }
 
 /* --- input */
-
-static void end_by_server(struct kept *s)
-{
-    if (!s->s->mid_message)
-        session_write_bye(&s->out);
-    keeper_send(s, true);
-    session_end(s->s);
-    keeper_make_ready(s);
-}
 
 void keeper_message(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it)
 {
@@ -181,7 +226,7 @@ void keeper_message(struct keeper *k, struct bus_peer *worker, const struct ipc_
     if (s == NULL)
         return;
     if (session_feed(s->s, it->body) != ERR_OK)
-        end_by_server(s);
+        end_by_server(s, IPC_WHY_TOO_LONG);
     keeper_make_ready(s);
 }
 
@@ -197,14 +242,14 @@ void keeper_credit(struct keeper *k, struct bus_peer *worker, const struct ipc_i
     keeper_make_ready(s);
 }
 
-void keeper_detach(struct keeper *k, struct bus_peer *worker, uint32_t session)
+void keeper_detach(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it)
 {
-    struct kept *s = find(k, worker, session);
-    if (s == NULL)
-        return;
-    s->attached = false;
-    session_end(s->s);
-    keeper_make_ready(s);
+    struct kept *s = find(k, worker, it->id);
+    struct ipc_in in = {it->body, false};
+    uint32_t why = ipc_get_u32(&in);
+    if (s == NULL || s->attempt != it->seq)
+        return; /* of a login that the worker had given up */
+    end_by_worker(s, why < IPC_WHY_COUNT ? (enum ipc_why)why : IPC_WHY_CLOSED);
 }
 
 void keeper_worker_gone(struct keeper *k, uint32_t worker)
@@ -212,11 +257,8 @@ void keeper_worker_gone(struct keeper *k, uint32_t worker)
     uint32_t at = 0;
     struct kept *s;
     while ((s = idmap_next(&k->sessions, &at)) != NULL) {
-        if (s->worker == worker && s->attached) {
-            s->attached = false;
-            session_end(s->s);
-            keeper_make_ready(s);
-        }
+        if (s->worker == worker && s->attached)
+            end_by_worker(s, IPC_WHY_NO_WORKER);
     }
 }
 
@@ -237,7 +279,7 @@ void keeper_account_gone(struct keeper *k, const struct ipc_item *it)
         return;
     for (struct session *s = hub_first(&k->x.hub, account); s != NULL; s = s->peer) {
         if (!s->closing)
-            end_by_server(s->user);
+            end_by_server(s->user, IPC_WHY_REMOVED);
     }
     void *args[2] = {k->stores[bank], &account};
     if (db_once(store_db(k->stores[bank]), remove_account, args) != ERR_OK)
@@ -261,10 +303,20 @@ void keeper_session_check(struct keeper *k, struct bus_peer *auth, const struct 
     bus_put(auth, IPC_SESSION_CHECKED, yes, it->seq, STR_NONE);
 }
 
+/* Session and count in one number, so that a late answer is not taken for that to the next question. */
+#define QUESTION_AT 20 /* 999999 needs so many bits */
+_Static_assert(GATE_ID_LAST < 1u << QUESTION_AT, "a session's number fits");
+
+uint32_t keeper_question(struct kept *s)
+{
+    return ++s->asks << QUESTION_AT | s->s->id;
+}
+
 void keeper_password_answer(struct keeper *k, const struct ipc_item *it)
 {
-    struct kept *s = it->seq != 0 ? idmap_get(&k->sessions, it->seq) : NULL;
-    if (s == NULL || s->asked == 0)
+    uint32_t id = it->seq & ((1u << QUESTION_AT) - 1);
+    struct kept *s = id != 0 ? idmap_get(&k->sessions, id) : NULL;
+    if (s == NULL || s->asked == 0 || (s->asks << QUESTION_AT | id) != it->seq)
         return;
     s->asked = 0;
     dispatch_answer(s->s, it->id < ERR_COUNT ? (enum err)it->id : ERR_INTERNAL, STR_NONE);
@@ -290,6 +342,13 @@ void keeper_send(struct kept *s, bool last)
 {
     struct bus_peer *w = keeper_worker(s->k, s->worker, s->worker_generation);
     struct str rest = buf_slice(&s->out);
+    if (buf_err(&s->out) !=
+        ERR_OK) { /* something is missing in it: no client can go on with that */
+        s->why = IPC_WHY_NO_MEMORY;
+        rest = STR_NONE;
+        last = true;
+        session_end(s->s);
+    }
     if (s->attached && w != NULL && !s->said_end) {
         while (rest.n != 0) {
             struct str piece = str_sub(rest, 0, OUT_PIECE);
@@ -297,6 +356,9 @@ void keeper_send(struct kept *s, bool last)
             bus_put(w, IPC_OUT, s->s->id, rest.n == 0 ? s->responses : 0, piece);
             s->credit -= (int64_t)piece.n;
         }
+        if (last && s->why == IPC_WHY_CLOSED)
+            s->why =
+                s->s->error_count > s->s->x->limits.protocol_errors ? IPC_WHY_ERRORS : IPC_WHY_BYE;
         if (last) {
             bus_put(w, IPC_END, s->s->id, 0, STR_NONE);
             s->said_end = true;
@@ -323,13 +385,24 @@ static void leave_ready_line(struct kept *s)
         k->ready_tail = at;
 }
 
+static void say_closed(const struct kept *s)
+{
+    int64_t sec = (clock_mono() - s->opened) / CLOCK_SEC;
+    const char *unit = sec < 60 ? "sec" : sec < 3600 ? "min" : sec < 86400 ? "h" : "d";
+    int64_t n = sec < 60 ? sec : sec < 3600 ? sec / 60 : sec < 86400 ? sec / 3600 : sec / 86400;
+    log_write(LOG_MAJOR, "XIMSS", s->s->id, s->s->name.p,
+              "session closed: %s, %lld %s, %llu requests", ipc_why_text(s->why), (long long)n,
+              unit, (unsigned long long)s->s->request_count);
+}
+
 void keeper_free_session(struct kept *s)
 {
     struct keeper *k = s->k;
     if (s->ready)
         leave_ready_line(s);
-    log_write(LOG_MAJOR, "XIMSS", s->s->id, s->s->name.p, "session closed, %llu requests",
-              (unsigned long long)s->s->request_count);
+    if (s->attached && !s->said_end)
+        keeper_send(s, true); /* whatever led here, the client must not wait for ever */
+    say_closed(s);
     if (idmap_get(&k->sessions, s->s->id) == s)
         idmap_remove(&k->sessions, s->s->id);
     shm_count_sub(&k->c->shm, SHM_XIMSS_SESSIONS_ACTIVE, 1);

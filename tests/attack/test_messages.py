@@ -148,7 +148,8 @@ def test_nothing_leaks_per_connection(shared):
     before = resident(shared)
     some(cycles)
     time.sleep(0.5)
-    assert resident(shared) - before < max(1024, before // 50)
+    if "XIMSSD_SANITIZED" not in os.environ:  # AddressSanitizer keeps what was freed
+        assert resident(shared) - before < max(1024, before // 50)
     assert shared.top()["total"] == 0
 
 

@@ -16,7 +16,7 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("XIMSSD_BUILD", os.path.join(ROOT, "build"))
 MAKE = shlex.split(os.environ.get("XIMSSD_MAKE", f"BUILD={BUILD}"))
-SANITIZED = any(v.startswith("SAN=-") for v in MAKE)
+SANITIZED = "XIMSSD_SANITIZED" in os.environ
 TOOLS = {os.path.basename(p)[:-2] for p in glob.glob(os.path.join(ROOT, "tools/*.c"))} \
     | {p.split("/")[-2] for p in glob.glob(os.path.join(ROOT, "tools/*/*.c"))}
 PROGRAMS = [os.path.join(BUILD, name) for name in ["ximssd", *sorted(TOOLS)]]
@@ -126,17 +126,38 @@ def test_committed_texts_are_not_stale(what, path):
 
 # --- make install
 
+INSTALLED = """
+etc/ximssd/ximssd.conf
+etc/ximssd/ximssd.conf.sample
+usr/bin/ximss
+usr/bin/ximss-bench
+usr/bin/ximss-top
+usr/sbin/ximssctl
+usr/sbin/ximssd
+usr/share/man/man1/ximss-bench.1
+usr/share/man/man1/ximss-top.1
+usr/share/man/man1/ximss.1
+usr/share/man/man5/ximssd.conf.5
+usr/share/man/man8/ximssctl.8
+usr/share/man/man8/ximssd.8
+"""
+
+
 def test_install(tmp_path):
     done = run("make", "-s", *MAKE, f"DESTDIR={tmp_path}", "install", cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    assert os.access(tmp_path / "usr/sbin/ximssd", os.X_OK)
-    assert (tmp_path / "etc/ximssd/ximssd.conf").read_text() == open(os.path.join(ROOT, "conf/ximssd.conf")).read()
-    for page in glob.glob(os.path.join(ROOT, "conf/*.[158]")) + glob.glob(os.path.join(ROOT, "tools/*.[158]")) \
-            + glob.glob(os.path.join(ROOT, "tools/*/*.[158]")):
-        assert (tmp_path / f"usr/share/man/man{page[-1]}" / os.path.basename(page)).exists()
-    (tmp_path / "etc/ximssd/ximssd.conf").write_text("# mine\n")
+    there = {os.path.relpath(os.path.join(d, f), tmp_path): os.path.join(d, f) for d, _, fs in os.walk(tmp_path) for f in fs}
+    assert sorted(there) == INSTALLED.split()
+    for name, path in there.items():
+        assert os.stat(path).st_mode & 0o777 == (0o755 if "bin/" in name else 0o644), name
+    sample = open(os.path.join(ROOT, "conf/ximssd.conf")).read()
+    mine = tmp_path / "etc/ximssd/ximssd.conf"
+    assert mine.read_text() == sample
+    mine.write_text("# mine\n")
+    (tmp_path / "etc/ximssd/ximssd.conf.sample").write_text("old\n")
     assert run("make", "-s", *MAKE, f"DESTDIR={tmp_path}", "install", cwd=ROOT).returncode == 0
-    assert (tmp_path / "etc/ximssd/ximssd.conf").read_text() == "# mine\n"
+    assert mine.read_text() == "# mine\n"
+    assert (tmp_path / "etc/ximssd/ximssd.conf.sample").read_text() == sample
 
 
 # --- packages

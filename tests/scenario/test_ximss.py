@@ -17,7 +17,7 @@ FILES = sorted(os.path.relpath(p, ROOT) for p in glob.glob(os.path.join(HERE, "*
 XIMSS = os.path.join(BUILD, "ximss")
 FINE, MISMATCH, USAGE, NO_SERVER, SCRIPT = range(5)
 # These move the server's clock or deliver mail on their way; only the Python runner can.
-RUNNERS_OWN = ["b042-idle"]
+RUNNERS_OWN = ["b042-idle", "m010-mailbox-list", "m030-folder-open", "m040-expunge", "m050-odd-inputs", "m060-two-sessions"]
 
 
 def name_of(path):

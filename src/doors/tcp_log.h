@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#pragma once
+/*
+ * tcp_log: the messages of a connection in the log, at level 4, without their secrets (protocol 1, section 8).
+ *
+ * Never shown: password, oldPassword, newPassword and sessionid; authData beside method or nonce; the value of
+ * <auth>; the random half of a urlID. Of a message that no parser accepts only the root's name is shown: where its
+ * attributes end is anybody's guess (clients that do not escape passwords are known). Nothing is allocated, and at lower
+ * levels nothing is done.
+ */
+#include "base/log.h"
+#include "doors/tcp.h"
+
+#define TCP_LOG_MAX 8000 /* bytes of a line's text */
+
+/*
+ * The text of one message as it may be shown; returns its length, below `room` (64 at least). What is cut off is
+ * counted: "…+n bytes". legal: frame_next() said so.
+ */
+size_t tcp_log_mask(struct str msg, bool legal, char *to, size_t room);
+
+void tcp_log_in_now(const struct tcp_conn *c, struct str msg, bool legal);
+void tcp_log_out_now(const struct tcp_conn *c, struct str bytes);
+
+/* One whole message of the client. */
+static inline void tcp_log_in(const struct tcp_conn *c, struct str msg, bool legal)
+{
+    if (__builtin_expect(log_enabled(LOG_LOW), 0))
+        tcp_log_in_now(c, msg, legal);
+}
+
+/* Output before it is queued: whole messages, or pieces of one. */
+static inline void tcp_log_out(const struct tcp_conn *c, struct str bytes)
+{
+    if (__builtin_expect(log_enabled(LOG_LOW), 0))
+        tcp_log_out_now(c, bytes);
+}
