@@ -11,6 +11,7 @@
 #include "codec/smtpline.h"
 
 #define COMMANDS_PER_ROUND 64
+#define UNSENT_MAX         65536 /* bytes that the client has not read: then no more is read of him */
 #define FIRST_LINE_MAX     (SMTPPATH_MAX + 64) /* our own "Return-Path: <...>" */
 
 enum lmtp_state {
@@ -357,11 +358,16 @@ static bool take_data(struct lmtp_conn *c, struct str *in)
 
 /* --- input */
 
+/* Input waits: for an answer, or for the client to read what he was told. */
+static bool must_wait(const struct lmtp_conn *c)
+{
+    return c->state == LMTP_WAIT || conn_unsent(&c->conn) >= UNSENT_MAX;
+}
+
 static void take_input(struct lmtp_conn *c, struct str *in)
 {
     struct str line;
-    for (uint32_t n = 0; conn_is_open(&c->conn) && c->state != LMTP_WAIT && c->state != LMTP_END;
-         n++) {
+    for (uint32_t n = 0; conn_is_open(&c->conn) && c->state != LMTP_END && !must_wait(c); n++) {
         if (n == COMMANDS_PER_ROUND) {
             conn_again(&c->conn);
             return;
@@ -405,14 +411,26 @@ static void on_data(struct conn *conn, struct str fresh)
         buf_consume(&c->in, c->in.n - in.n);
     else
         buf_str(&c->in, in);
+    if (buf_err(&c->in) != ERR_OK) {
+        finish(c, "421 4.3.0 no memory for input");
+        return;
+    }
     if (c->in.n == 0)
         buf_free(&c->in);
-    if (c->state == LMTP_WAIT && !c->paused) {
+    if (must_wait(c) && !c->paused) {
         conn_pause(conn);
         c->paused = true;
     } else if (c->eof && c->state != LMTP_WAIT) {
         conn_close(conn);
     }
+}
+
+static void on_sent(struct conn *conn, size_t n)
+{
+    struct lmtp_conn *c = CONTAINER_OF(conn, struct lmtp_conn, conn);
+    (void)n;
+    if (c->paused && c->state != LMTP_END && !must_wait(c))
+        go_on(c);
 }
 
 static void on_eof(struct conn *conn)
@@ -445,7 +463,7 @@ static void on_closed(struct conn *conn, enum conn_end why)
     free(c);
 }
 
-static const struct conn_ops ops = {.on_data = on_data, .on_eof = on_eof, .on_closed = on_closed};
+static const struct conn_ops ops = {.on_data = on_data, .on_eof = on_eof, .on_sent = on_sent, .on_closed = on_closed};
 
 /* --- answers of the others */
 
@@ -500,16 +518,28 @@ static void delivered(struct lmtp_conn *c, const struct ipc_item *it)
     one_delivered(c);
 }
 
+/* Was that keeper given a message under this number? It has no say about what others store. */
+static bool is_asked(const struct lmtp_conn *c, uint32_t keeper, uint32_t seq)
+{
+    for (uint32_t i = 0; i < c->nrcpt; i++) {
+        if (c->rcpt[i].seq == seq)
+            return c->rcpt[i].bank % c->d->keepers == keeper;
+    }
+    return false;
+}
+
 void lmtp_door_item(struct lmtp_door *d, struct bus_peer *from, const struct ipc_item *it)
 {
     struct lmtp_conn *c = it->seq != 0 ? idmap_get(&d->waits, it->seq) : NULL;
     if (c == NULL)
         return;
-    idmap_remove(&d->waits, it->seq);
-    if (it->type == IPC_RCPT_ANSWER && from->role == IPC_ROLE_AUTH && c->rcpt_seq == it->seq)
+    if (it->type == IPC_RCPT_ANSWER && c->rcpt_seq == it->seq) {
+        idmap_remove(&d->waits, it->seq);
         rcpt_answer(c, it);
-    else if (it->type == IPC_DELIVERED)
+    } else if (it->type == IPC_DELIVERED && is_asked(c, from->number, it->seq)) {
+        idmap_remove(&d->waits, it->seq);
         delivered(c, it);
+    }
 }
 
 static void lose_keeper(struct lmtp_conn *c, uint32_t keeper)

@@ -184,13 +184,28 @@ static bool answer_noop(struct tcp_conn *c, const struct xscan *x, enum op_id op
     return true;
 }
 
-static bool session_message(struct tcp_conn *c, struct str msg)
+/*
+ * What frame_next() refused is only the message's beginning, and that could be legal by itself. With one more `<` behind it
+ * nothing is, and the keeper, who refuses it in its turn, can still make out the id.
+ */
+static struct str surely_illegal(struct tcp_conn *c, struct str msg)
+{
+    struct buf *b = &c->door->scratch;
+    buf_clear(b);
+    buf_str(b, msg);
+    buf_char(b, '<');
+    return buf_err(b) == ERR_OK ? buf_slice(b) : STR("<");
+}
+
+static bool session_message(struct tcp_conn *c, struct str msg, bool legal)
 {
     struct tcp_door *d = c->door;
     struct xscan x;
+    if (!legal)
+        msg = surely_illegal(c, msg);
     xscan_start(msg, &x);
-    enum op_id op = x.name.p != NULL ? optag_find(x.name) : OP_NONE;
-    if (answer_noop(c, &x, op))
+    enum op_id op = legal && x.name.p != NULL ? optag_find(x.name) : OP_NONE;
+    if (legal && answer_noop(c, &x, op))
         return true;
     struct bus_peer *k = d->host.keeper(d->host.ctx, c->keeper);
     struct tcp_flight *f = flight_of(c);
@@ -228,7 +243,7 @@ static bool take_message(struct tcp_conn *c, struct str msg, bool legal, struct 
     tcp_log_in(c, msg, legal);
     /* In a session the keeper judges illegal messages too, so that answers keep their order. */
     if (c->state == TCP_SESSION)
-        return session_message(c, msg);
+        return session_message(c, msg, legal);
     bool more = tcp_login_message(c, msg, legal, behind);
     wipe(msg);
     return more;

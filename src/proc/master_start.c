@@ -77,23 +77,6 @@ static void log_warnings(const struct master *m)
 
 /* --- folders */
 
-static enum err make_dir(const char *path, mode_t mode)
-{
-    char part[1100];
-    size_t n = strlen(path);
-    if (n >= sizeof part)
-        return ERR_TOO_LONG;
-    for (size_t i = 1; i <= n; i++) {
-        if (path[i] != '/' && path[i] != 0)
-            continue;
-        memcpy(part, path, i);
-        part[i] = 0;
-        if (mkdir(part, i == n ? mode : 0755) != 0 && errno != EEXIST)
-            return say("cannot make the folder", part);
-    }
-    return ERR_OK;
-}
-
 /* One server per run_dir: the lock lives as long as the process. */
 static enum err lock_run_dir(struct master *m, int *dir)
 {
@@ -245,9 +228,9 @@ enum err master_prepare(struct master *m)
     if (e == ERR_OK)
         log_warnings(m);
     if (e == ERR_OK)
-        e = make_dir(m->conf->server.run_dir.p, 0755);
+        e = settings_make_dir(m->conf->server.run_dir.p, 0755);
     if (e == ERR_OK)
-        e = make_dir(m->conf->server.state_dir.p, 0700);
+        e = settings_make_dir(m->conf->server.state_dir.p, 0700);
     if (e == ERR_OK)
         e = lock_run_dir(m, &run_dir);
     if (e == ERR_OK)

@@ -108,8 +108,11 @@ static enum err serve(const struct conf *c, struct directory *d, struct str pack
 /* The folders are made as the server makes them, so that accounts can be added before its first start. */
 static enum err take_lock(const struct conf *c)
 {
-    (void)!mkdir(c->server.run_dir.p, 0755);
-    (void)!mkdir(c->server.state_dir.p, 0700);
+    enum err e = settings_make_dir(c->server.run_dir.p, 0755);
+    if (e == ERR_OK)
+        e = settings_make_dir(c->server.state_dir.p, 0700);
+    if (e != ERR_OK)
+        return e;
     int dir = open(c->server.run_dir.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) != 0) {
         log_write(LOG_FAILURES, "CTL", 0, NULL, "%s: %s", c->server.run_dir.p, strerror(errno));

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -59,4 +60,24 @@ enum err settings_bind(const struct conf *c, const struct conf_listener *l, bool
         log_write(LOG_FAILURES, "MASTER", 0, NULL, "[listener %.*s]: cannot listen on %.*s: %s",
                   STR_FMT(l->name), STR_FMT(l->address), strerror(errno));
     return e;
+}
+
+enum err settings_make_dir(const char *path, mode_t mode)
+{
+    char part[1100];
+    size_t n = strlen(path);
+    if (n >= sizeof part)
+        return ERR_TOO_LONG;
+    for (size_t i = 1; i <= n; i++) {
+        if (path[i] != '/' && path[i] != 0)
+            continue;
+        memcpy(part, path, i);
+        part[i] = 0;
+        if (mkdir(part, i == n ? mode : 0755) != 0 && errno != EEXIST) {
+            log_write(LOG_FAILURES, "MASTER", 0, NULL, "cannot make the folder %s: %s", part,
+                      strerror(errno));
+            return ERR_SYS;
+        }
+    }
+    return ERR_OK;
 }

@@ -4,6 +4,8 @@
 /*
  * settings: from the checked configuration to what other rooms take as options; once, for all roles.
  */
+#include <sys/types.h>
+
 #include "auth/faillog.h"
 #include "auth/verifier.h"
 #include "codec/frame.h"
@@ -24,3 +26,6 @@ uint32_t settings_keepers(const struct conf *c, uint32_t banks);
  */
 enum err settings_bind(const struct conf *c, const struct conf_listener *l, bool spread,
                        int *fd) CHECKED;
+
+/* The folder and the missing ones above it (those with mode 0755). The log says why when it cannot be made. */
+enum err settings_make_dir(const char *path, mode_t mode) CHECKED;

@@ -102,6 +102,17 @@ def test_bomb(shared, name, logged_in):
     client.close()
 
 
+@pytest.mark.parametrize("tail", ["x", "<", "<b/>"])
+def test_a_legal_beginning_does_not_make_a_legal_message(shared, tail):
+    """More than is kept of a refused message stands between its legal beginning and what is wrong with it."""
+    session = shared.session()
+    session.send('<noop id="a"/>' + " " * 17000 + tail)
+    assert session.raw() == b'<response id="a" errorText="illegal XML" errorNum="501"/>'
+    session.send('<noop id="b"/>')
+    assert session.raw() == b'<response id="b"/>'
+    session.close()
+
+
 def test_ids_that_can_be_made_out(shared):
     for text in ('<noop id="x1"', '<noop a="b" id="x1" c=>', "<noop id='x1'><", '<login id="x1" password="a<b"/>',
                  '<login id="x1" password="a&b"/>'):

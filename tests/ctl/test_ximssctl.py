@@ -134,6 +134,18 @@ def test_usage():
         assert done.returncode == code, (args, done)
 
 
+def test_folders_are_made(tmp_path):
+    """An account can be added before the first start, when nothing of the folders is there yet."""
+    server = Server(tmp_path, accounts={}, start=False)
+    with open(server.conf_path) as f:
+        text = f.read().replace(server.state_dir, str(tmp_path / "a" / "b" / "state"))
+    with open(server.conf_path, "w") as f:
+        f.write(text)
+    server.add_account("dora", "correct-horse")
+    assert set(accounts(server)) == {"dora@harbor.example"}
+    server.stop()
+
+
 def test_two_servers_do_not_share_a_run_dir(server):
     from ximss import BUILD
     done = subprocess.run([os.path.join(BUILD, "ximssd"), "-f", "-c", server.conf_path], stdin=subprocess.DEVNULL,

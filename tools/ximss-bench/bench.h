@@ -65,7 +65,7 @@ void figures_print(struct figures *f, const struct options *o, const char *extra
 
 /* --- the server */
 
-/* Time on a processor of the process and all its children, ns. Processes that ended meanwhile are not seen. */
+/* Time on a processor of the process and all its children, also those that have ended, ns. */
 int64_t server_cpu(pid_t master);
 /* Proportional set size of the same, bytes. */
 uint64_t server_pss(pid_t master);
