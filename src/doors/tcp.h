@@ -150,6 +150,18 @@ void tcp_go_on(struct tcp_conn *c);
 void tcp_log(const struct tcp_conn *c, int level, const char *text);
 /* The address before login, the account afterwards. */
 const char *tcp_who(const struct tcp_conn *c, char to[LISTEN_TEXT]);
+/* The orderly end, without a word. */
+void tcp_end(struct tcp_conn *c);
+void tcp_pause(struct tcp_conn *c);
+void tcp_restart_idle(struct tcp_conn *c);
+/* tcp_input.c: the connection's on_data. */
+void tcp_input(struct conn *conn, struct str fresh);
+void tcp_input_drop(struct tcp_conn *c);
+bool tcp_flight_full(const struct tcp_conn *c);
+/* So many of the oldest requests are answered. */
+void tcp_flight_answered(struct tcp_conn *c, uint32_t responses);
+/* Input stays where it is until something is answered or read. */
+bool tcp_must_wait(const struct tcp_conn *c);
 /* A message before login. false: what follows stays where it is (state WAIT or closing). */
 bool tcp_login_message(struct tcp_conn *c, struct str msg, bool legal, struct str behind);
 void tcp_login_item(struct tcp_conn *c, const struct ipc_item *it);
