@@ -463,7 +463,8 @@ static void on_closed(struct conn *conn, enum conn_end why)
     free(c);
 }
 
-static const struct conn_ops ops = {.on_data = on_data, .on_eof = on_eof, .on_sent = on_sent, .on_closed = on_closed};
+static const struct conn_ops ops = {
+    .on_data = on_data, .on_eof = on_eof, .on_sent = on_sent, .on_closed = on_closed};
 
 /* --- answers of the others */
 

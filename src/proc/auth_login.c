@@ -115,9 +115,9 @@ static bool attach(struct auth_login *l)
         .bank = acc->bank,
         .worker = l->worker,
         .worker_generation = l->worker_generation,
-        .flags =
-            (l->s.tls ? IPC_ATTACH_TLS : 0u) |
-            ((l->flags & IPC_LOGIN_TLS13) != 0 ? IPC_ATTACH_TLS13 : 0u) | (l->s.must_change ? IPC_ATTACH_MUST_CHANGE : 0u),
+        .flags = (l->s.tls ? IPC_ATTACH_TLS : 0u) |
+                 ((l->flags & IPC_LOGIN_TLS13) != 0 ? IPC_ATTACH_TLS13 : 0u) |
+                 (l->s.must_change ? IPC_ATTACH_MUST_CHANGE : 0u),
         .request_id = {l->request_id, l->request_id_n},
         .name = name_str(&acc->name),
         .real_name = str_of(acc->real_name),

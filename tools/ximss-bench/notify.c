@@ -7,7 +7,7 @@
  * Three times: from the message's last byte to the event (the samples), to the LMTP answer, and from the answer to the
  * event; the last may be negative.
  */
-#include <unistd.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "tools/ximss-bench/lmtp.h"
@@ -101,5 +101,7 @@ void run_notify(const struct options *o)
              (double)figures_quantile(&w.stored, 0.99) / 1e3,
              (double)figures_quantile(&w.after, 0.5) / 1e3,
              (double)figures_quantile(&w.after, 0.99) / 1e3);
+    free(w.stored.samples);
+    free(w.after.samples);
     figures_print(&w.f, o, extra);
 }

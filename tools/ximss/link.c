@@ -195,7 +195,9 @@ static bool set_peer(SSL *ssl, const struct link *l)
         return true;
     if (is_ip(l->host))
         return X509_VERIFY_PARAM_set1_ip_asc(p, l->host) == 1;
-    return SSL_set_tlsext_host_name(ssl, l->host) == 1 &&
+    char name[sizeof l->host];
+    memcpy(name, l->host, sizeof name);
+    return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name) == 1 &&
            X509_VERIFY_PARAM_set1_host(p, l->host, 0) == 1;
 }
 

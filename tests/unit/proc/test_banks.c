@@ -20,7 +20,8 @@ static uint32_t fresh(uint32_t cores)
     uint32_t n = 0, again = 0;
     assert_non_null(mkdtemp(dir));
     assert_int_equal(banks_count(dir, cores, &n), ERR_OK);
-    assert_int_equal(banks_count(dir, cores * 4, &again), ERR_OK); /* another machine changes nothing */
+    assert_int_equal(banks_count(dir, cores * 4, &again),
+                     ERR_OK); /* another machine changes nothing */
     assert_int_equal(n, again);
     snprintf(path, sizeof path, "%s/banks", dir);
     unlink(path);
@@ -45,8 +46,9 @@ static void test_file(void **state)
         const char *text;
         enum err err;
         uint32_t banks;
-    } row[] = {{"4\n", ERR_OK, 4}, {"16", ERR_OK, 16}, {"17\n", ERR_SYNTAX, 0}, {"0\n", ERR_SYNTAX, 0},
-               {"", ERR_SYNTAX, 0}, {"four\n", ERR_SYNTAX, 0}, {"-1\n", ERR_SYNTAX, 0}};
+    } row[] = {{"4\n", ERR_OK, 4},     {"16", ERR_OK, 16},  {"17\n", ERR_SYNTAX, 0},
+               {"0\n", ERR_SYNTAX, 0}, {"", ERR_SYNTAX, 0}, {"four\n", ERR_SYNTAX, 0},
+               {"-1\n", ERR_SYNTAX, 0}};
     char dir[] = "/tmp/banks-XXXXXX", path[64];
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/banks", dir);
@@ -78,7 +80,7 @@ static void test_keepers(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rounded_up), cmocka_unit_test(test_file),
-                                       cmocka_unit_test(test_keepers)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rounded_up),
+                                       cmocka_unit_test(test_file), cmocka_unit_test(test_keepers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
