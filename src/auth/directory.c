@@ -192,7 +192,7 @@ enum err directory_open(struct directory **out, const char *path,
         return ERR_NOMEM;
     d->opt = *opt;
     d->load = calloc(opt->banks, sizeof *d->load);
-    enum err e = d->load != NULL ? db_open(path, 0, &d->db) : ERR_NOMEM;
+    enum err e = d->load != NULL ? db_open(path, DB_EXCLUSIVE, &d->db) : ERR_NOMEM;
     if (e == ERR_OK)
         e = db_migrate(d->db, schema, ARRAY_LEN(schema));
     if (e == ERR_OK)

@@ -36,6 +36,9 @@ static const char setup_readonly[] = "PRAGMA cell_size_check=ON;"
                                      "PRAGMA temp_store=MEMORY;"
                                      "PRAGMA mmap_size=0;";
 
+/* Before the WAL is first looked at: its index stays in this process's memory then. */
+static const char setup_exclusive[] = "PRAGMA locking_mode=EXCLUSIVE;";
+
 static int wal_grew(void *arg, sqlite3 *h, const char *name, int pages)
 {
     struct db *db = arg;
@@ -55,7 +58,7 @@ static void make_private(const char *path)
         close(fd);
 }
 
-static bool configure(struct db *db)
+static bool configure(struct db *db, bool exclusive)
 {
     static const int on[] = {SQLITE_DBCONFIG_DEFENSIVE};
     static const int off[] = {SQLITE_DBCONFIG_TRUSTED_SCHEMA, SQLITE_DBCONFIG_DQS_DML,
@@ -68,6 +71,10 @@ static bool configure(struct db *db)
     for (size_t i = 0; i < ARRAY_LEN(off); i++)
         sqlite3_db_config(db->h, off[i], 0, NULL);
     sqlite3_busy_timeout(db->h, 2000); /* recovery of a WAL while a reader is about */
+    if (exclusive && sqlite3_exec(db->h, setup_exclusive, NULL, NULL, NULL) != SQLITE_OK) {
+        db_log(db, "open");
+        return false;
+    }
     if (sqlite3_exec(db->h, db->readonly ? setup_readonly : setup, NULL, NULL, NULL) != SQLITE_OK) {
         db_log(db, "open");
         return false;
@@ -102,7 +109,7 @@ enum err db_open(const char *path, unsigned flags, struct db **out)
         db_close(&db);
         return ERR_DB;
     }
-    if (!configure(db)) {
+    if (!configure(db, (flags & DB_EXCLUSIVE) != 0)) {
         db_close(&db);
         return ERR_DB;
     }

@@ -274,11 +274,14 @@ static void publish(struct tcp_conn *c, const struct listen_addr *peer, bool tls
     shm_row_publish(c->door->shm, c->row, &row);
 }
 
-static void say_connected(const struct tcp_conn *c, int fd)
+/* Which of our addresses it came to: the socket knows, when the listener has more than one. */
+static void say_connected(const struct tcp_conn *c, int fd, const struct conf_listener *l)
 {
     char peer[LISTEN_TEXT], text[LISTEN_TEXT] = "";
     struct listen_addr local;
-    if (log_enabled(LOG_MAJOR) && listen_addr_local(fd, &local) == ERR_OK)
+    if (l->at.kind == CONF_TCP && !str_eq(l->at.host, STR("*")))
+        snprintf(text, sizeof text, "[%.*s]:%u", STR_FMT(l->at.host), l->at.port);
+    else if (log_enabled(LOG_MAJOR) && listen_addr_local(fd, &local) == ERR_OK)
         listen_addr_port_text(&local, text);
     log_write(LOG_MAJOR, "XIMSSI", c->id, tcp_who(c, peer), "got connection on %s", text);
 }
@@ -320,7 +323,7 @@ void tcp_door_accept(struct tcp_door *d, int fd, const struct listen_addr *peer,
     shm_count_add(d->shm, SHM_XIMSS_ACTIVE, 1);
     shm_count_add(d->shm, SHM_XIMSS_TOTAL, 1);
     tcp_restart_idle(c);
-    say_connected(c, fd);
+    say_connected(c, fd, l);
     if (d->stopping)
         tcp_bye(c, IPC_WHY_SHUTDOWN);
 }

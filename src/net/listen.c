@@ -216,7 +216,8 @@ static void on_ready(void *arg, unsigned events)
     struct listener *l = arg;
     enum err e = ERR_OK;
     (void)events;
-    for (int n = 0; n < LISTEN_BATCH && e == ERR_OK && loop_io_is_open(&l->io); n++)
+    int most = loop_was_long(l->loop) ? LISTEN_BATCH : 1;
+    for (int n = 0; n < most && e == ERR_OK && loop_io_is_open(&l->io); n++)
         e = accept_one(l);
     if (e == ERR_SYS)
         rest(l);

@@ -54,7 +54,7 @@ bool listen_is_bound_unix(int fd, struct str path);
 
 /* --- accepting; workers */
 
-#define LISTEN_BATCH 16 /* connections accepted from one socket in one round */
+#define LISTEN_BATCH 16 /* connections accepted from one socket in one round, at most */
 
 /* fd is the function's: non-blocking, close-on-exec. */
 typedef void listen_fn(void *arg, int fd, const struct listen_addr *peer);

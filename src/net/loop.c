@@ -45,6 +45,7 @@ struct loop {
     struct signal_watch signals[LOOP_SIGNALS];
     uint8_t nends, nsignals;
     bool in_check, more, stopping;
+    bool was_long; /* the round before this one */
 };
 
 static uv_poll_t *handle_of(struct loop_io *io)
@@ -111,6 +112,7 @@ static void end_round(struct loop *loop)
         uv_idle_stop(&loop->idle);
     loop->more = false;
     plan_waking(loop);
+    loop->was_long = loop->now != 0 && clock_mono() - loop->now > LOOP_LONG_ROUND;
     loop->now = 0;
 }
 
@@ -128,6 +130,11 @@ void loop_check_add(struct loop *loop, loop_fn *fn, void *arg)
 {
     BUG_IF(loop->nends == LOOP_ROUND_ENDS);
     loop->ends[loop->nends++] = (struct round_end){fn, arg};
+}
+
+bool loop_was_long(const struct loop *loop)
+{
+    return loop->was_long;
 }
 
 bool loop_in_check(const struct loop *loop)
@@ -151,7 +158,7 @@ enum err loop_new(struct loop **out)
     uv_timer_init(&loop->uv, &loop->timer);
     uv_prepare_init(&loop->uv, &loop->prepare);
     uv_idle_init(&loop->uv, &loop->idle);
-    loop->timer.data = loop->prepare.data = loop->idle.data = loop;
+    loop->uv.data = loop->timer.data = loop->prepare.data = loop->idle.data = loop;
     uv_prepare_start(&loop->prepare, on_prepare);
     /* The loop lives for the sake of descriptors, timers and signals, not of its own hooks. */
     uv_unref((uv_handle_t *)&loop->prepare);
@@ -214,6 +221,7 @@ static void on_ready(uv_poll_t *p, int status, int events)
         uv_poll_start(p, io->events, on_ready);
     }
     ready &= io->events;
+    (void)loop_now((struct loop *)p->loop->data); /* the round begins */
     if (ready != 0)
         io->fn.ready(io->arg, ready);
 }

@@ -91,6 +91,13 @@ void loop_check_add(struct loop *loop, loop_fn *fn, void *arg);
 bool loop_in_check(const struct loop *loop);
 /* The next wait does not block: there is more to do than this round allowed. */
 void loop_again(struct loop *loop);
+/*
+ * The round before this one took so long (over LOOP_LONG_ROUND) that more than one thing may wait at a descriptor. Who
+ * reads a queue until it is empty pays a system call for learning that it is; in short rounds that call is most of
+ * what a request costs, and one thing at a time is enough.
+ */
+#define LOOP_LONG_ROUND (100 * CLOCK_US)
+bool loop_was_long(const struct loop *loop);
 
 /* fn is called from the loop after the signal has come. At most LOOP_SIGNALS of them, for the life of the loop. */
 #define LOOP_SIGNALS 8

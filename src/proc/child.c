@@ -91,7 +91,7 @@ static void peer_ready(void *arg, unsigned events)
     struct child_peer *p = arg;
     if ((events & LOOP_READ) == 0 || !p->c->started)
         return; /* writing happens at the end of the round */
-    enum err e = bus_read(&p->bus, READ_PACKETS);
+    enum err e = bus_read(&p->bus, loop_was_long(p->c->loop) ? READ_PACKETS : 1);
     if (e == ERR_EOF || e == ERR_PACKET || e == ERR_NET)
         peer_broken(p);
 }

@@ -35,6 +35,7 @@ void gate_lock_attach(struct gate_lock *l, struct gate_word *word)
     struct robust_list_head *head = NULL;
     size_t n = 0;
     l->word = word;
+    l->thread = (uint32_t)syscall(SYS_gettid);
     if (syscall(SYS_get_robust_list, 0, &head, &n) != 0 || n != sizeof *head)
         head = NULL;
     l->head = head;
@@ -58,7 +59,7 @@ static void wait_for(uint32_t *word, uint32_t seen)
 enum gate_locked gate_lock_take(struct gate_lock *l)
 {
     uint32_t *word = word_of(l);
-    uint32_t mine = (uint32_t)syscall(SYS_gettid), seen = 0;
+    uint32_t mine = l->thread, seen = 0;
     set_pending(l, true);
     for (int waits = 0;;) {
         if (__atomic_compare_exchange_n(word, &seen, mine, false, __ATOMIC_ACQUIRE,

@@ -21,6 +21,7 @@ struct gate_word {
 
 struct gate_lock {
     struct gate_word *word;
+    uint32_t thread; /* who takes it: asked once, so attach again after a fork */
     void *head; /* of this thread's robust list; NULL: the kernel has none, a death is not seen */
 };
 

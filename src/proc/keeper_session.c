@@ -193,7 +193,8 @@ void keeper_attach(struct keeper *k, const struct ipc_item *it)
     enum err e = sessions_of(k, a.account) >= k->c->conf->login.max_sessions_per_account
                      ? ERR_TOO_MANY_SESSIONS
                      : ERR_OK;
-    if (e == ERR_OK)
+    /* Who has a session has an INBOX. */
+    if (e == ERR_OK && hub_first(&k->x.hub, (int64_t)a.account) == NULL)
         e = need_inbox(k->stores[a.bank], (int64_t)a.account);
     if (e == ERR_OK)
         e = make_session(k, &a, it->id, &s);
