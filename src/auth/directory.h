@@ -19,7 +19,7 @@
 #define ACCOUNT_REAL_NAME_MAX 256 /* bytes of UTF-8 */
 #define ACCOUNT_LANGUAGE_MAX  32
 #define ACCOUNT_RECOVERY_MAX  320
-#define DIRECTORY_DOMAINS     256 /* most domains of the server */
+#define DIRECTORY_DOMAINS     1001 /* most domains of the server */
 
 /* Flags of an account. */
 enum {

@@ -21,7 +21,7 @@ static const struct type_row types[IPC_TYPE_COUNT] = {
 };
 
 static const char *const roles[IPC_ROLE_COUNT] = {"any",    "master", "worker", "auth",
-                                                  "hasher", "keeper", "helper"};
+                                                  "hasher", "keeper", "helper", "check"};
 
 const char *ipc_role_name(enum ipc_role r)
 {

@@ -38,6 +38,7 @@ enum ipc_role {
     IPC_ROLE_HASHER,
     IPC_ROLE_KEEPER,
     IPC_ROLE_HELPER,
+    IPC_ROLE_CHECK,
     IPC_ROLE_COUNT,
 };
 

@@ -10,8 +10,22 @@
 #include "conf/load.h"
 #include "conf/value.h"
 
-enum err conf_load_text(struct str label, struct str text, struct arena *a, struct conf **out,
-                        struct conf_problems *problems)
+/* What takes effect at the next start keeps the value that holds now. ERR_NOMEM. */
+static enum err keep_values(struct conf *c, const struct conf *now, struct arena *a)
+{
+    for (size_t s = 0; s < ROW_SECTIONS; s++) {
+        for (uint32_t i = row_sections[s].first;
+             row_sections[s].scope == ROW_FIXED && i < row_sections[s].end; i++) {
+            if (rows[i].when == CONF_RESTART &&
+                value_copy(&rows[i], row_value(&rows[i], now), a, row_field(&rows[i], c)) != ERR_OK)
+                return ERR_NOMEM;
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err load_text(struct str label, struct str text, const struct conf *now,
+                          struct arena *a, struct conf **out, struct conf_problems *problems)
 {
     struct problem_sink bad;
     struct load l = {.arena = a, .bad = &bad};
@@ -31,6 +45,8 @@ enum err conf_load_text(struct str label, struct str text, struct arena *a, stru
     if (l.c->text.p == NULL)
         return ERR_NOMEM;
     e = load_items(&l, l.c->text);
+    if (e == ERR_OK && now != NULL)
+        e = keep_values(l.c, now, a);
     if (e == ERR_OK)
         e = check_whole(&l);
     if (e != ERR_OK || bad.nomem)
@@ -39,6 +55,18 @@ enum err conf_load_text(struct str label, struct str text, struct arena *a, stru
         return ERR_SYNTAX;
     *out = l.c;
     return ERR_OK;
+}
+
+enum err conf_load_text(struct str label, struct str text, struct arena *a, struct conf **out,
+                        struct conf_problems *problems)
+{
+    return load_text(label, text, NULL, a, out, problems);
+}
+
+enum err conf_load_again(struct str label, struct str text, const struct conf *now, struct arena *a,
+                         struct conf **out, struct conf_problems *problems)
+{
+    return load_text(label, text, now, a, out, problems);
 }
 
 /* At most CONF_FILE_MAX + 1 bytes, so that a longer file is noticed. */
@@ -60,53 +88,36 @@ static enum err read_file(const char *path, char *to, size_t *n)
     return got < 0 ? ERR_SYS : ERR_OK;
 }
 
-enum err conf_load(const char *path, struct arena *a, struct conf **out,
+enum err conf_read(const char *path, struct arena *a, struct str *label, struct str *text,
                    struct conf_problems *problems)
 {
     struct problem_sink bad;
     size_t n = 0;
-    *out = NULL;
-    if (path == NULL && access(CONF_DEFAULT_PATH, F_OK) != 0 && errno == ENOENT)
-        return conf_load_text(STR("(built in)"), STR(""), a, out, problems);
-    if (path == NULL)
-        path = CONF_DEFAULT_PATH;
-    char *text = malloc(CONF_FILE_MAX + 1);
-    if (text == NULL)
-        return ERR_NOMEM;
-    enum err e = read_file(path, text, &n);
-    int error = errno;
-    if (e == ERR_OK) {
-        e = conf_load_text(str_of(path), (struct str){text, n}, a, out, problems);
-    } else if (problem_sink_init(&bad, problems, str_of(path), a) != ERR_OK) {
-        e = ERR_NOMEM;
-    } else {
-        problem_add(&bad, 0, "cannot be read: %s", strerror(error));
-        e = bad.nomem ? ERR_NOMEM : e;
+    if (path == NULL && access(CONF_DEFAULT_PATH, F_OK) != 0 && errno == ENOENT) {
+        *label = STR("(built in)");
+        *text = STR("");
+        return problem_sink_init(&bad, problems, *label, a);
     }
-    free(text);
-    return e;
+    *label = str_of(path != NULL ? path : CONF_DEFAULT_PATH);
+    enum err e = problem_sink_init(&bad, problems, *label, a);
+    char *room = e == ERR_OK ? arena_alloc(a, CONF_FILE_MAX + 1) : NULL;
+    if (room == NULL)
+        return ERR_NOMEM;
+    e = read_file(label->p, room, &n);
+    *text = (struct str){room, n};
+    if (e == ERR_OK)
+        return ERR_OK;
+    problem_add(&bad, 0, "cannot be read: %s", strerror(errno));
+    return bad.nomem ? ERR_NOMEM : e;
 }
 
-static const char *const full_names[ROWS_COUNT] = {
-#define SETTING(sec, name, type, def, min, max, words, when, line, para) \
-    [ROW_AT_##sec##_##name] = #sec "." #name,
-#include "conf/settings.tbl"
-};
-
-size_t conf_restart_needed(const struct conf *old, const struct conf *new, const char **names,
-                           size_t max)
+enum err conf_load(const char *path, struct arena *a, struct conf **out,
+                   struct conf_problems *problems)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < ROWS_COUNT; i++) {
-        const struct row *r = &rows[i];
-        if (full_names[i] == NULL || r->when != CONF_RESTART ||
-            value_same(r, row_value(r, old), row_value(r, new)))
-            continue;
-        if (n < max)
-            names[n] = full_names[i];
-        n++;
-    }
-    return n;
+    struct str label, text;
+    *out = NULL;
+    enum err e = conf_read(path, a, &label, &text, problems);
+    return e == ERR_OK ? conf_load_text(label, text, a, out, problems) : e;
 }
 
 size_t conf_warnings(const struct conf *c, bool root, const char **list, size_t max)

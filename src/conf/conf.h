@@ -120,6 +120,13 @@ struct conf_problems {
 };
 
 /*
+ * Reads a file without looking at what stands in it: its name for messages, and its text. path as for conf_load(), and the
+ * same errors, with one problem that says why.
+ */
+enum err conf_read(const char *path, struct arena *a, struct str *label, struct str *text,
+                   struct conf_problems *problems) CHECKED;
+
+/*
  * Checks and loads a file; path NULL: CONF_DEFAULT_PATH, and when that does not exist the built-in configuration.
  * ERR_OK: *out is set and *problems is empty. ERR_SYNTAX: *out is NULL and *problems has
  * every problem of the file. ERR_SYS, ERR_NOT_FOUND, ERR_TOO_LONG: the file cannot be read; one problem says why.
@@ -131,6 +138,13 @@ enum err conf_load(const char *path, struct arena *a, struct conf **out,
 /* The same for a text; `label` stands for the file's name. An empty text gives the built-in configuration. */
 enum err conf_load_text(struct str label, struct str text, struct arena *a, struct conf **out,
                         struct conf_problems *problems) CHECKED;
+
+/*
+ * The same for a reload: settings that take effect only at the next start (CONF_RESTART) have the values of `now`,
+ * whatever the text says, so that *out can take its place. Nothing of *out points into `now`.
+ */
+enum err conf_load_again(struct str label, struct str text, const struct conf *now, struct arena *a,
+                         struct conf **out, struct conf_problems *problems) CHECKED;
 
 /* ximssd -t: one line each, "file:line: text". */
 void conf_problems_print(FILE *to, const struct conf_problems *p);
@@ -145,12 +159,20 @@ void conf_print_effective(FILE *to, const struct conf *c);
 void conf_print_sample(FILE *to);
 void conf_print_man(FILE *to);
 
-/*
- * Settings that differ between two configurations but take effect only at the next start: fills `names` with
- * "section.name" (constant strings), at most `max`; returns how many there are.
- */
-size_t conf_restart_needed(const struct conf *old, const struct conf *new, const char **names,
-                           size_t max);
+/* One difference between two configurations. */
+struct conf_change {
+    const char *section; /* "server", "listener" ... */
+    struct str name;     /* of a [listener NAME] or [domain NAME]; else empty */
+    const char *setting; /* NULL: the whole section was added or removed */
+    bool added, removed; /* the section */
+    enum conf_when when; /* the change takes effect */
+};
+typedef void conf_change_fn(void *arg, const struct conf_change *c);
+
+/* Calls fn for every difference, in the order of settings.tbl. Both from conf_load() or conf_load_text(). */
+void conf_changes(const struct conf *old, const struct conf *new, conf_change_fn *fn, void *arg);
+/* "limits.idle", "[listener tls] address", "[domain example.net] added". */
+void conf_change_text(const struct conf_change *c, char *to, size_t size);
 
 /*
  * What a checked configuration does not say by itself: sentences (constant strings) for an admin, none of them an

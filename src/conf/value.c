@@ -309,3 +309,32 @@ bool value_same(const struct row *r, const void *x, const void *y)
         return str_eq(*(const struct str *)x, *(const struct str *)y);
     }
 }
+
+enum err value_copy(const struct row *r, const void *from, struct arena *a, void *to)
+{
+    switch (r->type) {
+    case ROW_BOOL:
+        memcpy(to, from, sizeof(bool));
+        break;
+    case ROW_ENUM:
+        memcpy(to, from, sizeof(int));
+        break;
+    case ROW_NUMBER:
+    case ROW_AUTO:
+        memcpy(to, from, sizeof(uint32_t));
+        break;
+    case ROW_SIZE:
+        memcpy(to, from, sizeof(size_t));
+        break;
+    case ROW_TIME:
+        memcpy(to, from, sizeof(int64_t));
+        break;
+    default: {
+        struct str copy = arena_str(a, *(const struct str *)from);
+        if (copy.p == NULL)
+            return ERR_NOMEM;
+        *(struct str *)to = copy;
+    }
+    }
+    return ERR_OK;
+}

@@ -20,6 +20,8 @@ enum err value_set(const struct row *r, struct str text, struct arena *a, void *
 void value_print(FILE *to, const struct row *r, const void *field);
 /* The number of a NUMBER, AUTO, SIZE or TIME. */
 uint64_t value_number(const struct row *r, const void *field);
+/* Texts are copied into the arena. ERR_NOMEM. */
+enum err value_copy(const struct row *r, const void *from, struct arena *a, void *to) CHECKED;
 bool value_same(const struct row *r, const void *x, const void *y);
 /* What is allowed, as the end of a sentence: "a size from 1k to 1M". */
 struct str value_allowed(const struct row *r, struct arena *a);

@@ -446,6 +446,25 @@ void tcp_door_keeper_gone(struct tcp_door *d, uint32_t keeper)
     for_each(d, end_soon, keeper);
 }
 
+/* Its target domain may be gone; then the main one takes its place. */
+static void find_domain_again(struct tcp_conn *c, const struct conf *conf)
+{
+    const struct conf_domain *d = conf_domain_find(conf, c->login->domain->name);
+    c->login->domain = d != NULL ? d : &conf->domains[0];
+}
+
+void tcp_door_reload(struct tcp_door *d, const struct conf *conf)
+{
+    uint32_t at = 0;
+    struct tcp_conn *c;
+    while ((c = idmap_next(&d->conns, &at)) != NULL) {
+        if (c->login != NULL)
+            find_domain_again(c, conf);
+    }
+    d->conf = conf;
+    xmsg_parser_limits(d->parser, &d->xml);
+}
+
 static void stop_one(struct tcp_conn *c, uint32_t unused)
 {
     (void)unused;

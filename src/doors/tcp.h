@@ -137,6 +137,8 @@ void tcp_door_item(struct tcp_door *d, struct bus_peer *from, const struct ipc_i
 void tcp_door_auth_up(struct tcp_door *d);
 /* Its sessions end, with <bye/>, spread over two seconds (design 2.5). */
 void tcp_door_keeper_gone(struct tcp_door *d, uint32_t keeper);
+/* A reload: `conf` takes the place of the one before, to which nothing points any more; d->xml was set before. */
+void tcp_door_reload(struct tcp_door *d, const struct conf *conf);
 /* <bye/> to everybody. */
 void tcp_door_stop(struct tcp_door *d);
 

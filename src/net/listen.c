@@ -237,6 +237,12 @@ enum err listen_open(struct listener *l, struct loop *loop, int fd, listen_fn *f
     return e;
 }
 
+void listen_drain(struct listener *l)
+{
+    for (int n = 0; n < LISTEN_DRAIN && loop_io_is_open(&l->io) && accept_one(l) == ERR_OK; n++)
+        ;
+}
+
 void listen_accept(struct listener *l, bool on)
 {
     if (!loop_io_is_open(&l->io))

@@ -54,7 +54,8 @@ bool listen_is_bound_unix(int fd, struct str path);
 
 /* --- accepting; workers */
 
-#define LISTEN_BATCH 16 /* connections accepted from one socket in one round, at most */
+#define LISTEN_DRAIN 65536 /* as many as a queue can hold */
+#define LISTEN_BATCH 16    /* connections accepted from one socket in one round, at most */
 
 /* fd is the function's: non-blocking, close-on-exec. */
 typedef void listen_fn(void *arg, int fd, const struct listen_addr *peer);
@@ -75,6 +76,8 @@ struct listener {
 /* Takes over the listening socket fd, unless it fails. Sets TCP_NODELAY on it, which accepted sockets inherit. */
 enum err listen_open(struct listener *l, struct loop *loop, int fd, listen_fn *fn,
                      void *arg) CHECKED;
+/* Accepts all who wait now, at most what one queue holds. */
+void listen_drain(struct listener *l);
 /* Stops (false) and starts (true) accepting; waiting connections stay in the kernel's queue. */
 void listen_accept(struct listener *l, bool on);
 /* Closes the socket. `closed` as in loop_io_close(), with the arg of listen_open(). */

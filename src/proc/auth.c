@@ -19,14 +19,15 @@ static enum err find(void *ctx, struct str name, struct account *out)
 
 /* --- start */
 
-static enum err read_domains(struct auth_proc *a)
+static enum err read_domains(const struct conf *conf, struct auth_domains *d)
 {
-    const struct conf *conf = a->c->conf;
-    a->domains = arena_array(&a->c->arena, conf->ndomains, sizeof *a->domains);
-    if (a->domains == NULL)
+    BUG_IF(conf->ndomains > DIRECTORY_DOMAINS);
+    d->name = calloc(conf->ndomains, sizeof *d->name);
+    if (d->name == NULL)
         return ERR_NOMEM;
-    for (size_t i = 0; i < conf->ndomains && i < DIRECTORY_DOMAINS; i++)
-        a->domains[a->ndomains++] = conf->domains[i].name;
+    for (size_t i = 0; i < conf->ndomains; i++)
+        d->name[i] = conf->domains[i].name;
+    d->n = (uint32_t)conf->ndomains;
     return ERR_OK;
 }
 
@@ -34,7 +35,7 @@ static enum err open_directory(struct auth_proc *a)
 {
     char path[1100];
     struct directory_options opt = {
-        .banks = a->c->banks, .domains = a->domains, .ndomains = a->ndomains};
+        .banks = a->c->banks, .domains = a->domains.name, .ndomains = a->domains.n};
     if ((size_t)snprintf(path, sizeof path, "%s/accounts.db", a->c->conf->server.state_dir.p) >=
         sizeof path)
         return ERR_TOO_LONG;
@@ -84,7 +85,7 @@ static enum err start(struct child *c)
     if (e == ERR_OK)
         e = nonces_init(&a->nonces, NONCE_USED);
     if (e == ERR_OK)
-        e = read_domains(a);
+        e = read_domains(conf, &a->domains);
     if (e == ERR_OK)
         e = open_directory(a);
     if (e == ERR_OK)
@@ -96,6 +97,45 @@ static enum err start(struct child *c)
     return e;
 }
 
+/* --- a reload */
+
+static enum err prepare(struct child *c, const struct conf *next)
+{
+    struct auth_proc *a = c->data;
+    addrlist_init(&a->next.clients);
+    enum err e = addrlist_parse(&a->next.clients, next->server.client_addresses, NULL);
+    return e == ERR_OK ? read_domains(next, &a->next.domains) : e;
+}
+
+static void forget(struct child *c)
+{
+    struct auth_proc *a = c->data;
+    addrlist_free(&a->next.clients);
+    free(a->next.domains.name);
+    memset(&a->next, 0, sizeof a->next);
+}
+
+/* Counters and verified passwords stay; the table of the counters has its size from the start. */
+static void apply(struct child *c, const struct conf *old)
+{
+    struct auth_proc *a = c->data;
+    struct auth_domains was = a->domains;
+    struct faillog_options fo = settings_faillog(c->conf);
+    (void)old;
+    a->domains = a->next.domains;
+    a->next.domains = was;
+    struct addrlist clients = a->clients;
+    a->clients = a->next.clients;
+    a->next.clients = clients;
+    directory_set_domains(a->dir, a->domains.name, a->domains.n);
+    forget(c);
+    a->fails.opt = fo;
+    a->env.verifier = settings_verifier(c->conf);
+    if (a->cache.life != c->conf->login.verify_cache)
+        pwcache_clear(&a->cache);
+    a->cache.life = c->conf->login.verify_cache;
+}
+
 /* --- packets */
 
 static void rcpt(struct auth_proc *a, struct bus_peer *worker, const struct ipc_item *it)
@@ -103,7 +143,7 @@ static void rcpt(struct auth_proc *a, struct bus_peer *worker, const struct ipc_
     struct name name;
     struct account acc = {.id = 0};
     struct buf b;
-    enum err e = name_canon(it->body, a->domains[0], &name);
+    enum err e = name_canon(it->body, a->domains.name[0], &name);
     if (e == ERR_OK)
         e = directory_find(a->dir, name_str(&name), &acc);
     if (e != ERR_OK && e != ERR_DB)
@@ -187,8 +227,13 @@ static void tick(struct timer *t)
     loop_timer_set(a->c->loop, t, TICK);
 }
 
-static const struct child_hooks hooks = {
-    .start = start, .item = item, .peer_up = peer_up, .peer_gone = peer_gone};
+static const struct child_hooks hooks = {.start = start,
+                                         .item = item,
+                                         .peer_up = peer_up,
+                                         .peer_gone = peer_gone,
+                                         .prepare = prepare,
+                                         .apply = apply,
+                                         .forget = forget};
 
 void auth_setup(struct child *c)
 {

@@ -44,8 +44,14 @@ struct auth_proc {
     struct faillog fails;
     struct addrlist clients;
     struct gate gate;
-    struct str *domains;
-    uint32_t ndomains;
+    struct auth_domains {
+        struct str *name; /* of the configuration's; [0]: the main domain */
+        uint32_t n;
+    } domains;
+    struct auth_next {
+        struct addrlist clients;
+        struct auth_domains domains;
+    } next;           /* prepared for a reload */
     uint32_t keepers; /* how many there are */
 
     struct auth_job *jobs, **jobs_tail; /* waiting */

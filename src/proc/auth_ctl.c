@@ -78,7 +78,7 @@ void auth_ctl(struct auth_proc *a, const struct ipc_item *it)
     }
     r->a = a;
     r->seq = it->seq;
-    enum accounts_next next = accounts_begin(&r->rq, a->dir, &a->env.verifier, a->domains[0],
+    enum accounts_next next = accounts_begin(&r->rq, a->dir, &a->env.verifier, a->domains.name[0],
                                              (enum ctl_verb)it->id, it->body, out, r);
     if (next == ACCOUNTS_DONE) {
         finish(r);

@@ -160,20 +160,6 @@ static void *map_shared(const struct ipc_item *it, size_t *bytes)
     return mem;
 }
 
-static void take_conf(struct child *c, const struct ipc_item *it)
-{
-    struct conf_problems problems;
-    struct ipc_in in = {it->body, false};
-    struct str label = arena_str(&c->arena, ipc_get_str(&in));
-    struct str text = bus_memfd_map(it->fd, CONF_FILE_MAX);
-    BUG_IF(ipc_in_end(&in) != ERR_OK || text.p == NULL);
-    /* The master has checked the same bytes. */
-    BUG_IF(conf_load_text(label, text, &c->arena, &c->conf, &problems) != ERR_OK);
-    bus_memfd_unmap(text);
-    close(it->fd);
-    log_open(STDERR_FILENO, (enum log_level)c->conf->server.log_level);
-}
-
 static void take_segment(struct child *c, const struct ipc_item *it)
 {
     struct ipc_in in = {it->body, false};
@@ -213,7 +199,13 @@ static void master_item(struct bus_peer *b, const struct ipc_item *it)
     struct child *c = b->arg;
     switch (it->type) {
     case IPC_CONFIG:
-        take_conf(c, it);
+        child_conf_take(c, it);
+        break;
+    case IPC_PREPARE:
+        child_conf_prepare(c, it);
+        break;
+    case IPC_APPLY:
+        child_conf_apply(c, it);
         break;
     case IPC_SHM:
         take_segment(c, it);
@@ -314,7 +306,7 @@ int child_run(struct child *c)
 static void (*const setups[IPC_ROLE_COUNT])(struct child *) = {
     [IPC_ROLE_WORKER] = worker_setup, [IPC_ROLE_KEEPER] = keeper_setup,
     [IPC_ROLE_AUTH] = auth_setup,     [IPC_ROLE_HASHER] = hasher_setup,
-    [IPC_ROLE_HELPER] = helper_setup,
+    [IPC_ROLE_HELPER] = helper_setup, [IPC_ROLE_CHECK] = check_setup,
 };
 
 int child_main(int argc, char **argv)

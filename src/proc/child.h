@@ -40,7 +40,14 @@ struct child_hooks {
     /* It is gone; *p is freed afterwards. A successor comes with peer_up(). */
     void (*peer_gone)(struct child *c, struct child_peer *p);
     void (*stop)(struct child *c, bool gracefully); /* NULL: leave at once */
-    void (*round)(struct child *c);                 /* or NULL */
+    /*
+     * A reload (design 2.5), each may be NULL: makes what `next` needs and can fail; then either c->conf is the new
+     * one (`old` goes when apply() returns, so nothing may point into it any more), or nothing comes of it.
+     */
+    enum err (*prepare)(struct child *c, const struct conf *next);
+    void (*apply)(struct child *c, const struct conf *old);
+    void (*forget)(struct child *c);
+    void (*round)(struct child *c); /* or NULL */
 };
 
 struct child {
@@ -50,8 +57,13 @@ struct child {
     const struct child_hooks *hooks;
     void *data; /* the role's own */
 
-    struct arena arena; /* configuration and what lives as long as the process */
-    struct conf *conf;
+    struct arena arena; /* what lives as long as the process */
+    struct child_conf {
+        struct arena arena;
+        struct conf *conf;
+        uint32_t number;     /* of the reload that brought it; 0: at the start */
+    } now, next;             /* next.conf != NULL: prepared, not applied */
+    struct conf *conf;       /* now.conf */
     uint32_t banks, keepers; /* how many there are; the master's word, so that all agree */
     struct loop *loop;
     struct bus_peer master;
@@ -79,6 +91,11 @@ int child_main(int argc, char **argv);
 int child_run(struct child *c);
 void child_leave(struct child *c, int exit_code);
 
+/* --- child_conf.c: what the master says about the configuration */
+void child_conf_take(struct child *c, const struct ipc_item *it);
+void child_conf_prepare(struct child *c, const struct ipc_item *it);
+void child_conf_apply(struct child *c, const struct ipc_item *it);
+
 /* NULL: not there now. */
 struct child_peer *child_peer(struct child *c, enum ipc_role role, uint32_t number);
 
@@ -88,3 +105,4 @@ void keeper_setup(struct child *c);
 void auth_setup(struct child *c);
 void hasher_setup(struct child *c);
 void helper_setup(struct child *c);
+void check_setup(struct child *c);

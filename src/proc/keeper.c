@@ -31,6 +31,13 @@ static void take_limits(struct keeper *k)
     xmsg_parser_limits(k->x.parser, &xml);
 }
 
+static void take_bank_limits(struct keeper *k, uint32_t bank)
+{
+    struct store_limits *l = store_limits(k->stores[bank]);
+    l->mailboxes = k->c->conf->limits.mailboxes;
+    l->view_messages = k->c->conf->limits.view_messages;
+}
+
 static enum err open_bank(struct keeper *k, uint32_t bank)
 {
     char path[1200];
@@ -39,8 +46,7 @@ static enum err open_bank(struct keeper *k, uint32_t bank)
         e = store_open(path, 0, &k->stores[bank]);
     if (e != ERR_OK)
         return e;
-    store_limits(k->stores[bank])->mailboxes = k->c->conf->limits.mailboxes;
-    store_limits(k->stores[bank])->view_messages = k->c->conf->limits.view_messages;
+    take_bank_limits(k, bank);
     store_on_change(k->stores[bank], hub_on_change, &k->x.hub);
     return ERR_OK;
 }
@@ -156,6 +162,18 @@ static void round_end(struct child *c)
         keeper_round(k);
 }
 
+/* Nothing of it can fail: limits are numbers, and sessions look at them when they need them. */
+static void apply(struct child *c, const struct conf *old)
+{
+    struct keeper *k = c->data;
+    (void)old;
+    take_limits(k);
+    for (uint32_t bank = 0; bank < BANKS_MAX; bank++) {
+        if (k->stores[bank] != NULL)
+            take_bank_limits(k, bank);
+    }
+}
+
 /* Sessions that are left get their closing slice; then the banks are closed in order. */
 static void stop(struct child *c, bool gracefully)
 {
@@ -183,7 +201,8 @@ static const struct child_hooks hooks = {.start = start,
                                          .peer_up = peer_up,
                                          .peer_gone = peer_gone,
                                          .stop = stop,
-                                         .round = round_end};
+                                         .round = round_end,
+                                         .apply = apply};
 
 void keeper_setup(struct child *c)
 {

@@ -33,7 +33,7 @@ static void add_children(struct master *m, enum ipc_role role, uint32_t count, u
 static enum err make_children(struct master *m)
 {
     uint32_t at = 0;
-    m->nchildren = 1 + m->hashers + m->keepers + m->helpers + m->workers;
+    m->nchildren = 2 + m->hashers + m->keepers + m->helpers + m->workers;
     m->children = calloc(m->nchildren, sizeof *m->children);
     if (m->children == NULL)
         return ERR_NOMEM;
@@ -42,18 +42,20 @@ static enum err make_children(struct master *m)
     add_children(m, IPC_ROLE_HELPER, m->helpers, &at);
     add_children(m, IPC_ROLE_KEEPER, m->keepers, &at);
     add_children(m, IPC_ROLE_WORKER, m->workers, &at);
+    add_children(m, IPC_ROLE_CHECK, 1, &at); /* runs when a reload wants it */
     return ERR_OK;
 }
 
 /* Workers accept clients, so they start when all the others say that they serve. */
 static bool may_start(const struct master *m, const struct master_child *c)
 {
-    if (c->pid != 0 || m->stopping)
+    if (c->pid != 0 || m->stopping || reload_running(m) || c->role == IPC_ROLE_CHECK)
         return false;
     if (c->role != IPC_ROLE_WORKER || c->generation != 0)
         return true;
     for (uint32_t i = 0; i < m->nchildren; i++) {
-        if (m->children[i].role != IPC_ROLE_WORKER && !m->children[i].ready)
+        const struct master_child *o = &m->children[i];
+        if (o->role != IPC_ROLE_WORKER && o->role != IPC_ROLE_CHECK && !o->ready)
             return false;
     }
     return true;
@@ -79,8 +81,9 @@ static void kill_stalled(struct master *m, int64_t now)
 {
     for (uint32_t i = 0; i < m->nchildren; i++) {
         struct master_child *c = &m->children[i];
-        /* A helper's and a hasher's budget is watched by who gave the job. */
-        if (c->pid == 0 || c->role == IPC_ROLE_HELPER || c->role == IPC_ROLE_HASHER)
+        /* A helper's and a hasher's budget is watched by who gave the job, the check's by the reload. */
+        if (c->pid == 0 || c->role == IPC_ROLE_HELPER || c->role == IPC_ROLE_HASHER ||
+            c->role == IPC_ROLE_CHECK)
             continue;
         if (now - c->beat > patience_with(c)) {
             log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %u is silent: killed",
@@ -128,6 +131,14 @@ static void begin_stop(struct master *m)
     m->stop_deadline = clock_mono() + m->conf->server.shutdown_grace + 10 * CLOCK_SEC;
 }
 
+void master_report(struct master *m, uint32_t seq, enum err e, struct str json)
+{
+    (void)m;
+    (void)seq;
+    (void)e;
+    (void)json;
+}
+
 static void reap(struct master *m)
 {
     int status;
@@ -136,16 +147,13 @@ static void reap(struct master *m)
         master_child_gone(m, pid, status);
 }
 
-/*
- * New files take effect for new connections; old ones keep what they have. A pair that is not usable changes nothing (the log
- * says why). `force`: an admin asked (SIGHUP); else only when the files are others.
- */
-static void renew_certificate(struct master *m, bool force)
+/* New files take effect for new connections. A pair that is not usable changes nothing (the log says why). */
+static void renew_certificate(struct master *m)
 {
     struct certificate_stamp now = certificate_stamp(m->conf);
     uint64_t cert_bytes;
     int fd;
-    if (m->tls_fd < 0 || (!force && certificate_same(&now, &m->cert_stamp)))
+    if (m->tls_fd < 0 || reload_running(m) || certificate_same(&now, &m->cert_stamp))
         return;
     m->cert_stamp = now;
     if (certificate_load(m->conf, &fd, &cert_bytes) != ERR_OK || fd < 0) {
@@ -169,7 +177,7 @@ static void on_signals(struct master *m)
         else if (si.ssi_signo == SIGTERM || si.ssi_signo == SIGINT)
             begin_stop(m);
         else if (si.ssi_signo == SIGHUP)
-            renew_certificate(m, true);
+            reload_begin(m, 0);
     }
 }
 
@@ -226,9 +234,10 @@ static void loop(struct master *m, void (*on_ready)(struct master *))
         if (now >= next_beat) {
             shm_master_own_beat(m->shm, now);
             kill_stalled(m, now);
-            renew_certificate(m, false);
+            renew_certificate(m);
             next_beat = now + BEAT;
         }
+        reload_tick(m, now);
         start_due(m, now);
         if (m->stopping)
             stop_step(m);
@@ -239,7 +248,7 @@ static void loop(struct master *m, void (*on_ready)(struct master *))
         serve_polls(m, polls, n);
         bool all = true;
         for (uint32_t i = 0; i < m->nchildren; i++)
-            all = all && m->children[i].ready;
+            all = all && (m->children[i].ready || m->children[i].role == IPC_ROLE_CHECK);
         if (all && !told && !m->stopping) {
             told = true;
             on_ready(m);
@@ -320,7 +329,8 @@ int master_run(const struct master_options *opt)
                        .tls_fd = -1,
                        .signal_fd = -1,
                        .log_fd = -1};
-    arena_init(&m.arena, 64u << 20);
+    arena_init(&m.conf_arena, 64u << 20);
+    reload_init(&m.reload);
     enum err e = have_standard_files();
     if (e == ERR_OK && !opt->foreground)
         e = go_background();

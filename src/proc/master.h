@@ -16,6 +16,7 @@
 #include "conf/conf.h"
 #include "net/bus.h"
 #include "proc/certificate.h"
+#include "proc/reload.h"
 
 #define CHILD_BUS_FD 3
 
@@ -31,6 +32,7 @@ struct master_child {
     pid_t pid;           /* 0: not running */
     bool ready;
     bool stopping;
+    bool preparing;        /* a reload waits for its answer */
     int64_t started, beat; /* clock_mono() */
     int64_t respawn_at;    /* when pid == 0 */
     uint32_t failures;     /* deaths soon after a start, in a row */
@@ -43,14 +45,16 @@ struct master_child {
 struct master_listener {
     const struct conf_listener *conf;
     int *fds;
-    uint32_t count; /* of fds: workers or 1 */
+    uint32_t count; /* of fds: workers or 1; 0: not open */
+    bool fresh;     /* a reload has opened it; workers have not got it yet */
 };
 
 struct master {
-    struct arena arena;
+    struct arena conf_arena;
     const char *conf_path; /* as for conf_load() */
-    struct str conf_text;
     struct conf *conf;
+    struct reload reload;
+    uint32_t channels_room; /* connections that the shared memory has room for */
     uint32_t workers, keepers, helpers, hashers, banks;
     struct master_child *children;
     uint32_t nchildren;
@@ -82,11 +86,23 @@ int master_run(const struct master_options *opt);
 enum err master_prepare(struct master *m) CHECKED;
 void master_unprepare(struct master *m);
 
+/* Binds what `l->conf` says; the fds are the listener's. */
+enum err master_listener_bind(struct master *m, const struct conf *c,
+                              struct master_listener *l) CHECKED;
+/* Closes its sockets, if there are any; a Unix socket's name goes too. */
+void master_listener_close(struct master_listener *l);
+/* The open listener at that address, or NULL. */
+struct master_listener *master_listener_at(const struct master *m, const struct conf_address *at);
+
 /* --- master_child.c */
 enum err master_child_start(struct master_child *c) CHECKED;
 /* The child at `pid` has ended: retires its rows, tells the others, plans the next start. */
 void master_child_gone(struct master *m, pid_t pid, int status);
 struct master_child *master_child_find(struct master *m, enum ipc_role role, uint32_t number);
+/* What somebody at the control socket waits for: JSON. seq 0: nobody. */
+void master_report(struct master *m, uint32_t seq, enum err e, struct str json);
+/* Listeners that a reload has opened: every worker that runs gets them. */
+void master_give_listeners(struct master *m);
 /* A new certificate: every worker that runs gets it. */
 void master_give_certificate(struct master *m);
 /* Do these two talk to each other? */

@@ -81,6 +81,10 @@ static void on_item(struct bus_peer *p, const struct ipc_item *it)
     case IPC_STUCK:
         kill_stuck(c, it);
         break;
+    case IPC_CHECKED:
+    case IPC_PREPARED:
+        reload_item(c->m, c, it);
+        break;
     case IPC_CTL_ANSWER:
         ctl_answer(c->m->ctl, c, it);
         break;
@@ -149,16 +153,30 @@ void master_give_certificate(struct master *m)
     }
 }
 
+static void give_listener(struct master_child *c, uint32_t i)
+{
+    const struct master_listener *l = &c->m->listeners[i];
+    uint32_t shared = l->count == 1;
+    if (l->count != 0)
+        give(c, IPC_LISTENER, i, l->fds[shared ? 0 : c->number],
+             (struct str){(const char *)&shared, sizeof shared});
+}
+
+void master_give_listeners(struct master *m)
+{
+    for (uint32_t i = 0; i < m->nlisteners; i++) {
+        for (uint32_t k = 0; k < m->nchildren && m->listeners[i].fresh; k++) {
+            if (m->children[k].role == IPC_ROLE_WORKER && m->children[k].pid != 0)
+                give_listener(&m->children[k], i);
+        }
+        m->listeners[i].fresh = false;
+    }
+}
+
 static void give_worker_things(struct master_child *c)
 {
-    struct master *m = c->m;
-    for (uint32_t i = 0; i < m->nlisteners; i++) {
-        const struct master_listener *l = &m->listeners[i];
-        uint32_t shared = l->count == 1;
-        if (l->count != 0)
-            give(c, IPC_LISTENER, i, l->fds[shared ? 0 : c->number],
-                 (struct str){(const char *)&shared, sizeof shared});
-    }
+    for (uint32_t i = 0; i < c->m->nlisteners; i++)
+        give_listener(c, i);
     give_certificate(c);
 }
 
@@ -186,6 +204,8 @@ static enum err give_everything(struct master_child *c)
     struct buf b;
     uint64_t bytes;
     enum err e = ERR_OK;
+    if (c->role == IPC_ROLE_CHECK)
+        return ERR_OK; /* the reload gives it what it needs */
     buf_init(&b, IPC_INLINE_MAX);
     ipc_put_str(&b, str_of(m->conf_path != NULL ? m->conf_path : ""));
     give(c, IPC_CONFIG, 0, m->conf_fd, buf_slice(&b));
@@ -199,7 +219,7 @@ static enum err give_everything(struct master_child *c)
         give(c, IPC_FAILLOG, 0, m->faillog_fd, u64_body(&bytes));
     }
     if (c->role == IPC_ROLE_WORKER || c->role == IPC_ROLE_KEEPER || c->role == IPC_ROLE_AUTH)
-        e = give_segment(c, c->role == IPC_ROLE_WORKER ? m->conf->server.channels : 1);
+        e = give_segment(c, c->role == IPC_ROLE_WORKER ? m->channels_room : 1);
     if (c->role == IPC_ROLE_WORKER)
         give_worker_things(c);
     if (e == ERR_OK)
@@ -306,6 +326,7 @@ void master_child_gone(struct master *m, pid_t pid, int status)
     c->has_shm = false;
     bus_free(&c->bus);
     ctl_child_gone(m->ctl, c);
+    reload_child_gone(m, c);
     tell_others(c);
     plan_respawn(c, orderly);
 }

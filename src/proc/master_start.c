@@ -54,7 +54,7 @@ static enum err open_log(struct master *m)
 static enum err read_conf(struct master *m)
 {
     struct conf_problems problems;
-    enum err e = conf_load(m->conf_path, &m->arena, &m->conf, &problems);
+    enum err e = conf_load(m->conf_path, &m->conf_arena, &m->conf, &problems);
     if (e != ERR_OK) {
         conf_problems_print(stderr, &problems);
         return e;
@@ -109,11 +109,11 @@ static enum err make_memory(struct master *m)
 {
     struct faillog_options fo = settings_faillog(m->conf);
     void *mem;
-    m->gate_bytes = gate_size(m->conf->server.channels);
+    m->gate_bytes = gate_size(m->channels_room);
     enum err e = make_shared("ximssd-gate", m->gate_bytes, &m->gate_fd, &mem);
     if (e != ERR_OK)
         return e;
-    gate_init(mem, m->conf->server.channels);
+    gate_init(mem, m->channels_room);
     munmap(mem, m->gate_bytes); /* the master reads nothing of it */
     m->faillog_bytes = faillog_size(&fo);
     arc4random_buf(m->ticket_keys, sizeof m->ticket_keys);
@@ -149,22 +149,38 @@ static enum err make_table(struct master *m, int run_dir)
 
 /* --- listeners */
 
-static enum err bind_listener(struct master *m, struct master_listener *l)
+enum err master_listener_bind(struct master *m, const struct conf *c, struct master_listener *l)
 {
-    if (l->conf->at.kind == CONF_OFF ||
-        (l->conf->protocol == CONF_XIMSS && m->conf->server.channels == 0))
-        return ERR_OK;
     uint32_t count = l->conf->at.kind == CONF_UNIX ? 1 : m->workers;
     l->fds = calloc(count, sizeof *l->fds);
     if (l->fds == NULL)
         return ERR_NOMEM;
     for (; l->count < count; l->count++) {
-        enum err e =
-            settings_bind(m->conf, l->conf, l->conf->at.kind == CONF_TCP, &l->fds[l->count]);
+        enum err e = settings_bind(c, l->conf, l->conf->at.kind == CONF_TCP, &l->fds[l->count]);
         if (e != ERR_OK)
             return e;
     }
     return ERR_OK;
+}
+
+void master_listener_close(struct master_listener *l)
+{
+    for (uint32_t k = 0; k < l->count; k++)
+        close(l->fds[k]);
+    if (l->count != 0 && l->conf->at.kind == CONF_UNIX)
+        unlink(l->conf->at.path.p);
+    free(l->fds);
+    l->fds = NULL;
+    l->count = 0;
+}
+
+struct master_listener *master_listener_at(const struct master *m, const struct conf_address *at)
+{
+    for (uint32_t i = 0; i < m->nlisteners; i++) {
+        if (m->listeners[i].count != 0 && settings_same_address(&m->listeners[i].conf->at, at))
+            return &m->listeners[i];
+    }
+    return NULL;
 }
 
 static enum err bind_listeners(struct master *m)
@@ -175,7 +191,9 @@ static enum err bind_listeners(struct master *m)
         return ERR_NOMEM;
     for (uint32_t i = 0; i < m->nlisteners; i++) {
         m->listeners[i].conf = &m->conf->listeners[i];
-        enum err e = bind_listener(m, &m->listeners[i]);
+        enum err e = settings_listener_on(m->conf, m->listeners[i].conf)
+                         ? master_listener_bind(m, m->conf, &m->listeners[i])
+                         : ERR_OK;
         if (e != ERR_OK)
             return e;
     }
@@ -208,6 +226,16 @@ static enum err raise_file_limit(struct master *m)
     return ERR_RANGE;
 }
 
+/* How far `channels` can be raised without a restart: as far as there are descriptors, within reason. */
+static void find_room(struct master *m)
+{
+    struct rlimit r;
+    uint32_t room = RELOAD_ROOM;
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur < room + 1024u)
+        room = 0;
+    m->channels_room = m->conf->server.channels > room ? m->conf->server.channels : room;
+}
+
 static enum err count_processes(struct master *m)
 {
     uint32_t cores = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
@@ -238,6 +266,8 @@ enum err master_prepare(struct master *m)
     if (e == ERR_OK)
         e = raise_file_limit(m);
     if (e == ERR_OK)
+        find_room(m);
+    if (e == ERR_OK)
         e = bind_listeners(m);
     if (e == ERR_OK)
         e = make_memory(m);
@@ -264,13 +294,8 @@ void master_unprepare(struct master *m)
         ctl_free(&m->ctl);
     if (m->shm != NULL)
         shm_master_free(&m->shm, true);
-    for (uint32_t i = 0; m->listeners != NULL && i < m->nlisteners; i++) {
-        for (uint32_t k = 0; k < m->listeners[i].count; k++)
-            close(m->listeners[i].fds[k]);
-        if (m->listeners[i].count != 0 && m->listeners[i].conf->at.kind == CONF_UNIX)
-            unlink(m->listeners[i].conf->at.path.p);
-        free(m->listeners[i].fds);
-    }
+    for (uint32_t i = 0; m->listeners != NULL && i < m->nlisteners; i++)
+        master_listener_close(&m->listeners[i]);
     free(m->listeners);
     free(m->children);
     close_fd(m->conf_fd);
@@ -280,5 +305,6 @@ void master_unprepare(struct master *m)
     close_fd(m->signal_fd);
     close_fd(m->log_fd);
     explicit_bzero(m->ticket_keys, sizeof m->ticket_keys);
-    arena_free(&m->arena);
+    reload_free(&m->reload);
+    arena_free(&m->conf_arena);
 }

@@ -51,6 +51,28 @@ uint32_t settings_keepers(const struct conf *c, uint32_t banks)
     return n < banks ? n : banks;
 }
 
+bool settings_listener_on(const struct conf *c, const struct conf_listener *l)
+{
+    return l->at.kind != CONF_OFF && !(l->protocol == CONF_XIMSS && c->server.channels == 0);
+}
+
+bool settings_same_address(const struct conf_address *a, const struct conf_address *b)
+{
+    if (a->kind != b->kind)
+        return false;
+    return a->kind == CONF_UNIX ? str_eq(a->path, b->path)
+                                : a->port == b->port && str_eq(a->host, b->host);
+}
+
+size_t settings_listener_find(const struct conf *c, const struct conf_address *at)
+{
+    size_t i = 0;
+    while (i < c->nlisteners && !(settings_listener_on(c, &c->listeners[i]) &&
+                                  settings_same_address(&c->listeners[i].at, at)))
+        i++;
+    return i;
+}
+
 enum err settings_bind(const struct conf *c, const struct conf_listener *l, bool spread, int *fd)
 {
     enum err e = l->at.kind == CONF_UNIX

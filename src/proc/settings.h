@@ -20,6 +20,12 @@ struct frame_limits settings_frame(const struct conf *c);
 /* How many keepers serve so many banks. Only the master asks: all must agree, and the number of cores may change. */
 uint32_t settings_keepers(const struct conf *c, uint32_t banks);
 
+/* Does this listener have a socket? Not with port 0, nor one for XIMSS when `channels` is 0. */
+bool settings_listener_on(const struct conf *c, const struct conf_listener *l);
+bool settings_same_address(const struct conf_address *a, const struct conf_address *b);
+/* The place of the open listener at that address, or c->nlisteners. */
+size_t settings_listener_find(const struct conf *c, const struct conf_address *at);
+
 /*
  * Binds one socket of a listener. spread: one of several on its address (SO_REUSEPORT). Failures are logged with the
  * listener's name.

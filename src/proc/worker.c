@@ -4,46 +4,16 @@
  * worker: accepts, and carries bytes between clients and keepers (design 2). It opens no files, connects nowhere,
  * checks no passwords.
  */
+#include "proc/worker.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "doors/lmtp.h"
-#include "doors/tcp.h"
-#include "net/tls.h"
-#include "proc/child.h"
-#include "proc/gate.h"
 #include "proc/settings.h"
 
-#define LINGER           (2 * CLOCK_SEC)
 #define REFUSALS_PER_SEC 10 /* log lines (protocol 1, 7.3) */
-
-struct worker;
-
-struct worker_listener {
-    struct worker *w;
-    const struct conf_listener *conf;
-    struct listener l;
-    int fd; /* until it is opened */
-    struct addrlist allow, deny;
-};
-
-struct worker {
-    struct child *c;
-    struct conn_net *net;
-    struct tls_context *tls;
-    struct gate gate;
-    struct addrlist clients;
-    struct tcp_door tcp;
-    struct lmtp_door lmtp;
-    struct worker_listener *listeners[CONF_LISTENERS_MAX];
-    uint32_t nlisteners;
-    int64_t refusals_since;
-    uint32_t refusals;
-    struct timer stop_check;
-    bool stopping;
-};
 
 /* --- accepting */
 
@@ -66,9 +36,9 @@ static void refused(struct worker *w, const struct listen_addr *peer, const char
 
 static bool restricted(const struct worker_listener *l, const struct ip *ip)
 {
-    if (l->conf->allow.n != 0 && !addrlist_match(&l->allow, ip))
+    if (l->conf->allow.n != 0 && !addrlist_match(&l->lists.allow, ip))
         return true;
-    return l->conf->deny.n != 0 && addrlist_match(&l->deny, ip);
+    return l->conf->deny.n != 0 && addrlist_match(&l->lists.deny, ip);
 }
 
 /* Order of checks: protocol 1, 7.3. */
@@ -142,28 +112,40 @@ static void left(void *ctx, uint32_t id, uint32_t place)
 
 /* --- start */
 
-static enum err open_listener(struct worker_listener *l)
+enum err worker_lists_make(struct worker_lists *l, const struct conf_listener *conf)
 {
-    struct worker *w = l->w;
     addrlist_init(&l->allow);
     addrlist_init(&l->deny);
-    enum err e = addrlist_parse(&l->allow, l->conf->allow, NULL);
-    if (e == ERR_OK)
-        e = addrlist_parse(&l->deny, l->conf->deny, NULL);
-    if (e == ERR_OK)
-        e = listen_open(&l->l, w->c->loop, l->fd, accepted, l);
-    return e;
+    enum err e = addrlist_parse(&l->allow, conf->allow, NULL);
+    return e == ERR_OK ? addrlist_parse(&l->deny, conf->deny, NULL) : e;
+}
+
+void worker_lists_free(struct worker_lists *l)
+{
+    addrlist_free(&l->allow);
+    addrlist_free(&l->deny);
+}
+
+struct conn_options worker_conn_options(const struct conf *c)
+{
+    return (struct conn_options){.out_limit = c->limits.out_limit,
+                                 .out_stall = c->limits.out_stall,
+                                 .linger = WORKER_LINGER,
+                                 .handshake_timeout = c->tls.handshake_timeout,
+                                 .handshakes = c->tls.handshakes};
+}
+
+static enum err open_listener(struct worker_listener *l)
+{
+    enum err e = worker_lists_make(&l->lists, l->conf);
+    return e == ERR_OK ? listen_open(&l->l, l->w->c->loop, l->fd, accepted, l) : e;
 }
 
 static enum err start(struct child *c)
 {
     struct worker *w = c->data;
     const struct conf *conf = c->conf;
-    struct conn_options opt = {.out_limit = conf->limits.out_limit,
-                               .out_stall = conf->limits.out_stall,
-                               .linger = LINGER,
-                               .handshake_timeout = conf->tls.handshake_timeout,
-                               .handshakes = conf->tls.handshakes};
+    struct conn_options opt = worker_conn_options(conf);
     struct tcp_host host = {.ctx = c, .auth = auth_peer, .keeper = keeper_peer, .closed = left};
     w->c = c;
     BUG_IF(gate_attach(&w->gate, c->gate_mem, c->gate_bytes) != ERR_OK);
@@ -196,14 +178,21 @@ static enum err start(struct child *c)
     return e;
 }
 
+/* At the start all are opened together, by start(); later ones come with a reload. */
 static void take_listener(struct worker *w, const struct ipc_item *it)
 {
     struct worker_listener *l = calloc(1, sizeof *l);
-    BUG_IF(l == NULL || w->nlisteners == CONF_LISTENERS_MAX || it->id >= w->c->conf->nlisteners);
+    BUG_IF(l == NULL || w->nlisteners == ARRAY_LEN(w->listeners) ||
+           it->id >= w->c->conf->nlisteners);
     l->w = w;
     l->conf = &w->c->conf->listeners[it->id];
     l->fd = it->fd;
     w->listeners[w->nlisteners++] = l;
+    if (w->c->started && open_listener(l) != ERR_OK)
+        log_write(LOG_FAILURES, "XIMSSI", 0, NULL, "[listener %.*s] could not be opened",
+                  STR_FMT(l->conf->name));
+    else if (w->stopping)
+        listen_accept(&l->l, false);
 }
 
 static void take_certificate(struct worker *w, const struct ipc_item *it)
@@ -294,8 +283,14 @@ static void stop(struct child *c, bool gracefully)
     loop_timer_set(c->loop, &w->stop_check, 0);
 }
 
-static const struct child_hooks hooks = {
-    .start = start, .item = item, .peer_up = peer_up, .peer_gone = peer_gone, .stop = stop};
+static const struct child_hooks hooks = {.start = start,
+                                         .item = item,
+                                         .peer_up = peer_up,
+                                         .peer_gone = peer_gone,
+                                         .stop = stop,
+                                         .prepare = worker_prepare,
+                                         .apply = worker_apply,
+                                         .forget = worker_forget};
 
 void worker_setup(struct child *c)
 {

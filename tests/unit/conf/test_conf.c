@@ -471,18 +471,71 @@ static void files(void **state)
     assert_null(c);
 }
 
-static void restarts(void **state)
+struct seen {
+    char text[512];
+    uint32_t restart;
+};
+
+static void note(void *arg, const struct conf_change *c)
+{
+    struct seen *s = arg;
+    char line[128];
+    conf_change_text(c, line, sizeof line);
+    strncat(s->text, line, sizeof s->text - strlen(s->text) - 1);
+    strncat(s->text, ";", sizeof s->text - strlen(s->text) - 1);
+    s->restart += c->when == CONF_RESTART;
+}
+
+static struct seen changes(const char *old, const char *new)
+{
+    struct seen s = {.restart = 0};
+    conf_changes(load(old), load(new), note, &s);
+    return s;
+}
+
+static void differences(void **state)
 {
     (void)state;
-    const char *names[2];
-    const struct conf *x = load("[server]\nworkers = 2\nchannels = 5\n");
-    const struct conf *y =
-        load("[server]\nworkers = 3\nchannels = 6\n[listener a]\naddress = *:5\n");
-    assert_int_equal(conf_restart_needed(x, x, names, 2), 0);
-    assert_int_equal(conf_restart_needed(x, y, names, 2), 1);
-    assert_string_equal(names[0], "server.workers");
-    y = load("[server]\nworkers = 3\nuser = u\nstate_dir = /x\n");
-    assert_int_equal(conf_restart_needed(x, y, names, 2), 3);
+    const char *one = "[server]\nworkers = 2\nchannels = 5\n[listener a]\naddress = *:5\n";
+    struct seen s = changes(one, one);
+    assert_string_equal(s.text, "");
+    s = changes(one, "[server]\nworkers = 3\nchannels = 6\n[listener a]\naddress = *:6\n"
+                     "[listener b]\nprotocol = lmtp\naddress = *:7\n[domain example.net]\n");
+    assert_string_equal(
+        s.text, "server.workers;server.channels;[listener a] address;[listener lmtp] removed;"
+                "[listener b] added;[domain example.net] added;");
+    assert_int_equal(s.restart, 1);
+    s = changes("", "[server]\nuser = u\nstate_dir = /x\nlog_level = all\n");
+    assert_string_equal(s.text, "server.state_dir;server.user;server.log_level;");
+    assert_int_equal(s.restart, 2);
+}
+
+static void loads_again(void **state)
+{
+    (void)state;
+    struct conf *c;
+    struct conf_problems p;
+    struct arena other;
+    arena_init(&other, (size_t)8 << 20);
+    const struct conf *now = load("[server]\nrun_dir = /run/one\nworkers = 2\nchannels = 5\n"
+                                  "domain = one.example\n");
+    struct str text = STR("[server]\nrun_dir = /run/two\nworkers = 3\nchannels = 6\n"
+                          "domain = two.example\n[domain two.example]\nlanguage = french\n");
+    assert_int_equal(conf_load_again(STR("x"), text, now, &other, &c, &p), ERR_OK);
+    assert_int_equal(c->server.workers, 2);
+    assert_int_equal(c->server.channels, 6);
+    assert_string_equal(c->server.run_dir.p, "/run/one");
+    assert_ptr_not_equal(c->server.run_dir.p, now->server.run_dir.p);
+    /* What is made of such settings is made of the kept ones. */
+    assert_true(str_eq(c->domains[0].name, STR("one.example")));
+    assert_int_equal(c->ndomains, 2);
+    assert_true(str_eq(c->domains[1].language, STR("french")));
+    assert_string_equal(c->listeners[c->nlisteners - 1].at.path.p, "/run/one/lmtp");
+    assert_int_equal(
+        conf_load_again(STR("x"), STR("[server]\nchannels = x\n"), now, &other, &c, &p),
+        ERR_SYNTAX);
+    assert_int_equal(p.count, 1);
+    arena_free(&other);
 }
 
 static void warnings(void **state)
@@ -514,7 +567,8 @@ int main(void)
         cmocka_unit_test(size_of_file),
         cmocka_unit_test(small_arenas),
         cmocka_unit_test(files),
-        cmocka_unit_test(restarts),
+        cmocka_unit_test(differences),
+        cmocka_unit_test(loads_again),
         cmocka_unit_test(warnings),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

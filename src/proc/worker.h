@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#pragma once
+/*
+ * worker: the process that accepts, and carries bytes between clients and keepers (design 2). What its files share.
+ *
+ * worker.c: accepting, packets, life. worker_reload.c: a new configuration.
+ */
+#include "doors/lmtp.h"
+#include "doors/tcp.h"
+#include "net/tls.h"
+#include "proc/child.h"
+#include "proc/gate.h"
+
+#define WORKER_LINGER (2 * CLOCK_SEC)
+
+struct worker;
+
+/* Who may connect: made from the texts of the configuration. */
+struct worker_lists {
+    struct addrlist allow, deny;
+};
+
+struct worker_listener {
+    struct worker *w;
+    const struct conf_listener *conf;
+    struct listener l;
+    int fd; /* until it is opened */
+    struct worker_lists lists;
+};
+
+/* What a reload needs and could fail to make; as long as it is prepared. */
+struct worker_next {
+    struct addrlist clients, lmtp;
+    struct worker_lists lists[CONF_LISTENERS_MAX + 2]; /* of conf->listeners */
+    size_t count;
+};
+
+struct worker {
+    struct child *c;
+    struct conn_net *net;
+    struct tls_context *tls;
+    struct gate gate;
+    struct addrlist clients;
+    struct tcp_door tcp;
+    struct lmtp_door lmtp;
+    struct worker_listener *listeners[CONF_LISTENERS_MAX + 2];
+    uint32_t nlisteners;
+    struct worker_next *next; /* NULL: no reload is prepared */
+    int64_t refusals_since;
+    uint32_t refusals;
+    struct timer stop_check;
+    bool stopping;
+};
+
+struct conn_options worker_conn_options(const struct conf *c);
+/* The lists of a listener. ERR_NOMEM. */
+enum err worker_lists_make(struct worker_lists *l, const struct conf_listener *conf) CHECKED;
+void worker_lists_free(struct worker_lists *l);
+
+/* --- worker_reload.c: hooks of struct child_hooks */
+enum err worker_prepare(struct child *c, const struct conf *next);
+void worker_apply(struct child *c, const struct conf *old);
+void worker_forget(struct child *c);
