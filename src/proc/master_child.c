@@ -319,6 +319,9 @@ void master_child_gone(struct master *m, pid_t pid, int status)
     else if (!orderly)
         log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %u (pid %d) ended with code %d",
                   ipc_role_name(c->role), c->number, (int)pid, WEXITSTATUS(status));
+    /* What it said before it died still counts. */
+    while (bus_read(&c->bus, 64) == ERR_OK)
+        ;
     c->pid = 0;
     c->ready = false;
     if (c->has_shm)

@@ -144,7 +144,9 @@ static void take_listeners(struct master *m)
 {
     struct reload *r = &m->reload;
     for (uint32_t i = 0; i < r->nlisteners; i++) {
-        struct master_listener *l = &r->listeners[i], *was = master_listener_at(m, &l->conf->at);
+        struct master_listener *l = &r->listeners[i];
+        struct master_listener *was =
+            settings_listener_on(r->conf, l->conf) ? master_listener_at(m, &l->conf->at) : NULL;
         l->fresh = was == NULL;
         if (was == NULL)
             continue;

@@ -209,8 +209,9 @@ class Server:
         text += "[listener ximss]\nprotocol = ximss\naddress = 127.0.0.1:%d\n" % self.port
         if self.tls_port:
             text += "[listener ximss-tls]\nprotocol = ximss\ntls = yes\naddress = 127.0.0.1:%d\n" % self.tls_port
-        with open(self.conf_path, "w") as f:
+        with open(self.conf_path + ".new", "w") as f:
             f.write(text + conf)
+        os.rename(self.conf_path + ".new", self.conf_path)
 
     def advance(self, seconds):
         """Moves the server's clock (clock=True)."""
@@ -241,6 +242,18 @@ class Server:
     def _serves(self):
         assert self.process.poll() is None, "the server ended:\n" + self.log()
         return " serving: " in self.log()[self.log_from:]
+
+    def rewrite(self, conf="", server=""):
+        """Another configuration; the listeners that the tests use stay."""
+        self._write_conf(conf, server)
+
+    def reload(self, seconds=PATIENCE):
+        """SIGHUP: waits until it is done. "": the configuration of the file holds now; else what the log says."""
+        since = len(self.log())
+        self.process.send_signal(signal.SIGHUP)
+        done = wait_for(lambda: [line for line in self.log()[since:].splitlines()
+                                 if line.endswith((" reloaded", " nothing was changed"))], seconds)
+        return "" if done[0].endswith(" reloaded") else self.log()[since:]
 
     def log(self):
         if not os.path.exists(self.log_path):
