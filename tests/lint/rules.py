@@ -39,7 +39,7 @@ class Tree:
             dirs[:] = sorted(d for d in dirs if d not in SKIP_DIRS)
             for name in sorted(names):
                 path = os.path.relpath(os.path.join(folder, name), root)
-                if not path.startswith(FOREIGN) and not name.endswith(".pyc"):
+                if name not in SKIP_DIRS and not path.startswith(FOREIGN) and not name.endswith(".pyc"):
                     self.files.append(path)
         self.notes = []
 
