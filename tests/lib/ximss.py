@@ -28,10 +28,14 @@ BUILD = os.path.join(ROOT, os.environ.get("XIMSSD_BUILD", "build"))
 PATIENCE = 20  # seconds; a test that waits longer has found something
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def free_port(*taken):
+    """One that nobody has, and none of those."""
+    while True:
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        if port not in taken:
+            return port
 
 
 def wait_for(what, seconds=PATIENCE, pause=0.02):
@@ -65,7 +69,8 @@ class Client:
             self.start_tls(tls)
 
     def start_tls(self, context):
-        self.sock = context.wrap_socket(self.sock, server_hostname="harbor.example")
+        # an end without close_notify is an error, not an end
+        self.sock = context.wrap_socket(self.sock, server_hostname="harbor.example", suppress_ragged_eofs=False)
 
     def send(self, text):
         """One message; text without its zero byte."""
@@ -176,7 +181,7 @@ class Server:
         self.folder = str(folder)
         self.bin = os.path.join(BUILD, "test") if clock else BUILD
         self.port = free_port()
-        self.tls_port = free_port() if tls else None
+        self.tls_port = free_port(self.port) if tls else None
         # Socket paths are short; the folder that pytest gives may not be.
         self.run_dir = os.path.join("/tmp", "ximssd-%d-%d" % (os.getpid(), self.port))
         self.state_dir = os.path.join(self.folder, "state")
