@@ -6,12 +6,15 @@
 #include <string.h>
 
 #include "base/bug.h"
+#include "base/clock.h"
 
 #define GATE_MAGIC     UINT64_C(0x3145544147584d49)
 #define ID_COUNT       (GATE_ID_LAST - GATE_ID_FIRST + 1)
 #define ID_WORDS       ((ID_COUNT + 63) / 64)
 #define BLOCKED_SPARES 8192u /* room for blocked addresses without a connection */
-#define PROBES         64u   /* an address is within so many steps of its home, or not counted */
+#define SAID_BITS      8
+#define SAID_TRIES     100 /* against the others, before it is given up */
+#define PROBES         64u /* an address is within so many steps of its home, or not counted */
 
 struct entry {
     uint32_t owner; /* 0: free */
@@ -36,6 +39,7 @@ struct gate_mem {
     uint32_t first_free;
     uint32_t count;
     uint32_t next_id; /* 0..ID_COUNT-1, next to try */
+    uint64_t said;    /* second << SAID_BITS | refusals that were logged in it */
     uint64_t ids[ID_WORDS];
     struct entry entries[];
 };
@@ -329,6 +333,21 @@ bool gate_is_blocked(struct gate *g, const uint8_t addr[16], int64_t now)
     bool is = a != NULL && a->blocked_until > now;
     unlock(g);
     return is;
+}
+
+bool gate_may_say(struct gate *g, int64_t now)
+{
+    uint64_t second = (uint64_t)(now / CLOCK_SEC);
+    uint64_t old = __atomic_load_n(&g->m->said, __ATOMIC_RELAXED);
+    for (int i = 0; i < SAID_TRIES; i++) {
+        bool same = old >> SAID_BITS == second;
+        if (same && (old & ((1u << SAID_BITS) - 1)) >= GATE_SAID)
+            return false;
+        if (__atomic_compare_exchange_n(&g->m->said, &old, same ? old + 1 : second << SAID_BITS | 1,
+                                        false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+            return true;
+    }
+    return false;
 }
 
 uint32_t gate_count(struct gate *g)

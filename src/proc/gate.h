@@ -78,5 +78,12 @@ uint32_t gate_clear_before(struct gate *g, uint32_t owner);
 void gate_block(struct gate *g, const uint8_t addr[16], int64_t until, int64_t now);
 bool gate_is_blocked(struct gate *g, const uint8_t addr[16], int64_t now);
 
+/*
+ * May one more refusal be logged? GATE_SAID times a second of `now` (clock_mono()), all processes together (protocol 1,
+ * 7.3).
+ */
+#define GATE_SAID 10
+bool gate_may_say(struct gate *g, int64_t now);
+
 /* Places taken now. */
 uint32_t gate_count(struct gate *g);

@@ -13,25 +13,25 @@
 #include "base/log.h"
 #include "proc/settings.h"
 
-#define REFUSALS_PER_SEC 10 /* log lines (protocol 1, 7.3) */
-
 /* --- accepting */
 
+static void say_unsaid(struct timer *t)
+{
+    struct worker *w = CONTAINER_OF(t, struct worker, unsaid_timer);
+    log_write(LOG_MAJOR, "XIMSSI", 0, NULL, "%u more connections refused", w->unsaid);
+    w->unsaid = 0;
+}
+
+/* A line each, but not many a second; then one that counts (protocol 1, 7.3). */
 static void refused(struct worker *w, const struct listen_addr *peer, const char *why)
 {
     char text[LISTEN_TEXT];
-    int64_t now = loop_now(w->c->loop);
     shm_count_add(&w->c->shm, SHM_XIMSS_REJECTED, 1);
-    if (now - w->refusals_since >= CLOCK_SEC) {
-        if (w->refusals > REFUSALS_PER_SEC)
-            log_write(LOG_MAJOR, "XIMSSI", 0, NULL, "%u more connections refused",
-                      w->refusals - REFUSALS_PER_SEC);
-        w->refusals_since = now;
-        w->refusals = 0;
-    }
-    if (w->refusals++ < REFUSALS_PER_SEC)
+    if (gate_may_say(&w->gate, loop_now(w->c->loop)))
         log_write(LOG_MAJOR, "XIMSSI", 0, listen_addr_text(peer, text), "connection refused: %s",
                   why);
+    else if (w->unsaid++ == 0)
+        loop_timer_set(w->c->loop, &w->unsaid_timer, CLOCK_SEC);
 }
 
 static bool restricted(const struct worker_listener *l, const struct ip *ip)
@@ -148,6 +148,7 @@ static enum err start(struct child *c)
     struct conn_options opt = worker_conn_options(conf);
     struct tcp_host host = {.ctx = c, .auth = auth_peer, .keeper = keeper_peer, .closed = left};
     w->c = c;
+    timer_init(&w->unsaid_timer, say_unsaid);
     BUG_IF(gate_attach(&w->gate, c->gate_mem, c->gate_bytes) != ERR_OK);
     addrlist_init(&w->clients);
     enum err e = addrlist_parse(&w->clients, conf->server.client_addresses, NULL);

@@ -47,8 +47,8 @@ struct worker {
     struct worker_listener *listeners[CONF_LISTENERS_MAX + 2];
     uint32_t nlisteners;
     struct worker_next *next; /* NULL: no reload is prepared */
-    int64_t refusals_since;
-    uint32_t refusals;
+    uint32_t unsaid; /* refusals since the last line about them */
+    struct timer unsaid_timer;
     struct timer stop_check;
     bool stopping;
 };
