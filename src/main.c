@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "conf/conf.h"
 #include "proc/child.h"
@@ -64,6 +65,7 @@ int main(int argc, char **argv, char **envp)
     struct master_options opt = {0};
     int mode = 0, c;
     setproctitle_init(argc, argv, envp);
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* passwords, keys, mail (design 9.4) */
     if (argc == 5 && strcmp(argv[1], "--role") == 0)
         return child_main(argc - 2, argv + 2);
     static const struct option longs[] = {
