@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The ximssd authors
 #include "auth/directory_priv.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -226,6 +227,7 @@ void directory_set_domains(struct directory *d, const struct str *domains, uint3
     BUG_IF(n > DIRECTORY_DOMAINS);
     d->opt.domains = domains;
     d->opt.ndomains = n;
+    directory_forget_cram(d);
 }
 
 void directory_upkeep(struct directory *d, bool idle)
@@ -236,6 +238,37 @@ void directory_upkeep(struct directory *d, bool idle)
 const uint8_t *directory_secret(const struct directory *d)
 {
     return d->secret;
+}
+
+void directory_forget_cram(struct directory *d)
+{
+    memset(d->cram, CRAM_UNKNOWN, sizeof d->cram);
+}
+
+/* A look through all accounts, until there is one. */
+static enum cram_known look_for_cram(struct directory *d, struct str domain)
+{
+    char pattern[NAME_DOMAIN_MAX + 3];
+    int n = snprintf(pattern, sizeof pattern, "%%@%.*s", STR_FMT(domain));
+    struct db_stmt *st = db_stmt(
+        d->db,
+        "SELECT 1 FROM account WHERE verifiers LIKE '% CRAM-MD5$%' AND name LIKE ?1 LIMIT 1");
+    db_bind_str(st, 1, (struct str){pattern, (size_t)n});
+    enum err e = db_one(st);
+    db_done(st);
+    return e == ERR_OK ? CRAM_YES : e == ERR_NOT_FOUND ? CRAM_NO : CRAM_UNKNOWN;
+}
+
+bool directory_has_cram(struct directory *d, struct str domain)
+{
+    for (uint32_t i = 0; i < d->opt.ndomains; i++) {
+        if (!str_eq(d->opt.domains[i], domain))
+            continue;
+        if (d->cram[i] == CRAM_UNKNOWN)
+            d->cram[i] = (uint8_t)look_for_cram(d, domain);
+        return d->cram[i] == CRAM_YES;
+    }
+    return false;
 }
 
 bool directory_has_domain(const struct directory *d, struct str domain)

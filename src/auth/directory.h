@@ -69,6 +69,11 @@ void directory_set_domains(struct directory *d, const struct str *domains, uint3
 const uint8_t *directory_secret(const struct directory *d);
 
 bool directory_has_domain(const struct directory *d, struct str domain);
+/*
+ * Has an account of the domain what CRAM-MD5 needs (protocol 1, 3.4)? Remembered between two changes. false when the
+ * engine fails.
+ */
+bool directory_has_cram(struct directory *d, struct str domain);
 
 /*
  * Account or alias by canonical name. ERR_NOT_FOUND: none, or its domain is not one of the server's

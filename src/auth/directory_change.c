@@ -94,6 +94,7 @@ enum err directory_add(struct directory *d, struct account *a, int64_t unix_now)
     enum err e = db_once(d->db, add, &c);
     if (e == ERR_OK)
         d->load[a->bank]++;
+    directory_forget_cram(d);
     return e;
 }
 
@@ -119,6 +120,7 @@ enum err directory_remove(struct directory *d, uint64_t id)
         e = db_once(d->db, drop, &c);
     if (e == ERR_OK && d->load[was.bank] != 0)
         d->load[was.bank]--;
+    directory_forget_cram(d);
     account_wipe(&was);
     return e;
 }
@@ -149,6 +151,7 @@ static enum err store_verifiers(struct directory *d, uint64_t id, uint64_t versi
     struct change c = {.d = d, .id = id, .version = version, .text = buf_slice(&text)};
     if (e == ERR_OK)
         e = db_once(d->db, set_verifiers, &c);
+    directory_forget_cram(d);
     if (text.p != NULL)
         explicit_bzero(text.p, text.cap);
     buf_free(&text);

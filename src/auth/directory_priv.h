@@ -13,12 +13,19 @@
 #define ACCOUNT_COLUMNS \
     "id, name, bank, flags, version, created, real_name, language, recovery, verifiers"
 
+/* What is known of a domain's accounts and CRAM-MD5. */
+enum cram_known { CRAM_UNKNOWN, CRAM_NO, CRAM_YES };
+
 struct directory {
     struct db *db;
     struct directory_options opt;
-    uint64_t *load; /* accounts per bank */
+    uint64_t *load;                  /* accounts per bank */
+    uint8_t cram[DIRECTORY_DOMAINS]; /* enum cram_known, by place in opt.domains */
     uint8_t secret[DIRECTORY_SECRET];
 };
+
+/* Accounts or their verifiers have changed. */
+void directory_forget_cram(struct directory *d);
 
 /* The account that an alias stands for. */
 enum err directory_find_alias(struct directory *d, struct str name, uint64_t *id) CHECKED;

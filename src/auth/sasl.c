@@ -76,17 +76,17 @@ bool sasl_clear_ok(enum sasl_clear_login rule, bool tls, const struct ip *addres
            (rule == SASL_CLEAR_LOOPBACK && ip_is_loopback(address));
 }
 
-static bool is_offered(const struct sasl_env *env, const struct mech *m)
+static bool is_taken(const struct sasl_env *env, const struct mech *m)
 {
     return (m->flags & CRAM) == 0 || env->verifier.cram;
 }
 
-void sasl_methods(const struct sasl_env *env, bool clear_ok, struct buf *out)
+void sasl_methods(bool clear_ok, bool cram, struct buf *out)
 {
     bool first = true;
     for (size_t i = SASL_MECH_NONE + 1; i < SASL_MECH_COUNT; i++) {
         const struct mech *m = &mechs[i];
-        if ((m->flags & HIDDEN) != 0 || !is_offered(env, m) ||
+        if ((m->flags & HIDDEN) != 0 || ((m->flags & CRAM) != 0 && !cram) ||
             ((m->flags & CLEAR) != 0 && !clear_ok))
             continue;
         if (!first)
@@ -96,9 +96,9 @@ void sasl_methods(const struct sasl_env *env, bool clear_ok, struct buf *out)
     }
 }
 
-const char *sasl_mech_name(enum sasl_mech_id id)
+bool sasl_was_clear(const struct sasl *s)
 {
-    return id != SASL_MECH_NONE && id < SASL_MECH_COUNT ? mechs[id].name : "";
+    return (mechs[s->mech].flags & CLEAR) != 0;
 }
 
 /* --- ends */
@@ -272,7 +272,7 @@ enum sasl_next sasl_start(struct sasl *s, struct sasl_env *env, const struct sas
                        .address = in->address};
     buf_init(&s->challenge, b64_size(SASL_CHALLENGE_MAX));
     const struct mech *m = &mechs[s->mech];
-    if (s->mech == SASL_MECH_NONE || !is_offered(env, m))
+    if (s->mech == SASL_MECH_NONE || !is_taken(env, m))
         return sasl_done(s, env, ERR_AUTH_METHOD, now);
     if ((m->flags & CLEAR) != 0 && !sasl_clear_ok(in->clear_login, in->tls, &in->address))
         return sasl_done(s, env, ERR_AUTH_INSECURE, now);
@@ -287,7 +287,7 @@ enum sasl_next sasl_start(struct sasl *s, struct sasl_env *env, const struct sas
 enum sasl_next sasl_step(struct sasl *s, struct sasl_env *env, struct str value, int64_t now)
 {
     BUG_IF(s->next != SASL_CHALLENGE);
-    if (str_eq(value, STR("*")) || now - s->started > SASL_TIME)
+    if (str_eq(value, STR("*")) || now - s->started > env->exchange_time)
         return sasl_done(s, env, ERR_AUTH_CANCELLED, now);
     return run_step(s, env, value, now);
 }

@@ -5,14 +5,18 @@
  * sasl: one login, from its first message to its verdict (protocol 1, 3.1-3.6, 3.9). Pure logic: no
  * sockets, no clock, no process; the auth process carries messages to it and does what it answers.
  *
- *   sasl_start(login) ─┐
- *   sasl_step(auth)  ──┼─→ SASL_CHALLENGE  send s->challenge; the client's answer goes into
- * sasl_step() sasl_checked()   ──┘   SASL_CHECK      a hasher shall check s->password against
- * s->hash; its answer goes into sasl_checked() SASL_SESSION    the keeper of bank s->session_bank
- * shall say whether s->session is a living session of s->account.id that may be used from this
- * address; its answer goes into sasl_checked() SASL_DONE       s->err is the verdict. ERR_OK:
- * s->account is who it is After SASL_DONE, or to give up (client gone, hashers full, 60 s over):
- * sasl_end().
+ * sasl_start(), sasl_step() and sasl_checked() say what is to be done next:
+ *
+ * SASL_CHALLENGE: send s->challenge; the client's answer goes into sasl_step().
+ *
+ * SASL_CHECK: a hasher shall check s->password against s->hash; its answer goes into sasl_checked().
+ *
+ * SASL_SESSION: the keeper of bank s->session_bank shall say whether s->session is a living session of s->account.id
+ * that may be used from this address; its answer goes into sasl_checked().
+ *
+ * SASL_DONE: s->err is the verdict. ERR_OK: s->account is who it is.
+ *
+ * After SASL_DONE, or to give up (client gone, hashers full, too late): sasl_end().
  *
  * Failures are counted here (faillog), blocked names refused, right passwords remembered (pwcache):
  * the caller has only to delay the answer by s->delay and to block the address until s->block_until
@@ -33,7 +37,6 @@
 
 #define SASL_DATA_MAX \
     4096 /* bytes of one base64 text from the client: n may, n + 1 is ERR_ATTR_VALUE */
-#define SASL_TIME          (INT64_C(60) * 1000000000) /* a whole exchange, ns (protocol 1, 3.2) */
 #define SASL_CHALLENGE_MAX 2048
 
 enum sasl_clear_login { SASL_CLEAR_YES, SASL_CLEAR_LOOPBACK, SASL_CLEAR_NO };
@@ -47,7 +50,8 @@ struct sasl_env {
     struct pwcache *cache;
     struct nonces *nonces;
     struct faillog *fails;
-    struct verifier_options verifier; /* .cram: are CRAM-MD5 and nonces offered at all */
+    struct verifier_options verifier; /* .cram: are CRAM-MD5 and nonces taken at all */
+    int64_t exchange_time;            /* ns; a whole exchange (protocol 1, 3.2) */
     char host[NAME_DOMAIN_MAX + 1];   /* in CRAM-MD5 challenges */
     uint8_t salt_key[MAC_LEN];        /* set by sasl_env_init() */
     char dummy_hash[VERIFIER_HASH_MAX + 1];
@@ -127,7 +131,10 @@ void sasl_end(struct sasl *s);
 
 /* Is a clear-text password acceptable on this link? */
 bool sasl_clear_ok(enum sasl_clear_login rule, bool tls, const struct ip *address);
-/* The methods for <features>, best first, separated by blanks. */
-void sasl_methods(const struct sasl_env *env, bool clear_ok, struct buf *out);
-/* The short name for the log ("PLAIN", "clear", …). */
-const char *sasl_mech_name(enum sasl_mech_id id);
+/*
+ * The methods for <features>, best first, separated by blanks. clear_ok: those that send the password as it is too;
+ * cram: CRAM-MD5 too (some account of the domain can use it).
+ */
+void sasl_methods(bool clear_ok, bool cram, struct buf *out);
+/* The password was sent as it is. */
+bool sasl_was_clear(const struct sasl *s);

@@ -56,6 +56,15 @@ size_t ip_print(const struct ip *ip, char to[IP_TEXT_MAX])
     return strlen(to);
 }
 
+const char *ip_who(const struct ip *ip, char to[IP_WHO_MAX])
+{
+    size_t n = ip_print(ip, to + 1);
+    to[0] = '[';
+    to[n + 1] = ']';
+    to[n + 2] = '\0';
+    return to;
+}
+
 bool ip_is_v4(const struct ip *ip)
 {
     return memcmp(ip->b, mapped, sizeof mapped) == 0;

@@ -15,7 +15,8 @@
  */
 #include "base/str.h"
 
-#define IP_TEXT_MAX      46    /* with the zero byte */
+#define IP_TEXT_MAX      46 /* with the zero byte */
+#define IP_WHO_MAX       (IP_TEXT_MAX + 2)
 #define ADDRLIST_ENTRIES 10000 /* most entries of one list */
 
 struct ip {
@@ -26,6 +27,8 @@ struct ip {
 enum err ip_parse(struct str text, struct ip *out) CHECKED;
 /* Returns the length; RFC 5952 form, IPv4 as dotted quad, zero-terminated. */
 size_t ip_print(const struct ip *ip, char to[IP_TEXT_MAX]);
+/* The same in brackets, as protocol and log write it: "[192.0.2.7]" (protocol 1, 1.9). Returns `to`. */
+const char *ip_who(const struct ip *ip, char to[IP_WHO_MAX]);
 struct ip ip_from_v4(const uint8_t b[4]);
 struct ip ip_from_v6(const uint8_t b[16]);
 bool ip_is_v4(const struct ip *ip);

@@ -66,6 +66,7 @@ static enum err start(struct child *c)
     a->c = c;
     a->jobs_tail = &a->jobs;
     idmap_init(&a->logins);
+    idmap_init(&a->clear);
     idmap_init(&a->questions);
     addrlist_init(&a->clients);
     a->keepers = c->keepers;
@@ -75,7 +76,8 @@ static enum err start(struct child *c)
                                .cache = &a->cache,
                                .nonces = &a->nonces,
                                .fails = &a->fails,
-                               .verifier = settings_verifier(conf)};
+                               .verifier = settings_verifier(conf),
+                               .exchange_time = conf->login.exchange_timeout};
     snprintf(a->env.host, sizeof a->env.host, "%.*s", STR_FMT(conf->domains[0].name));
     enum err e = faillog_attach(&a->fails, c->faillog_mem, c->faillog_bytes, &fo);
     if (e == ERR_OK)

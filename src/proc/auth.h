@@ -58,6 +58,7 @@ struct auth_proc {
     uint32_t njobs;                     /* waiting and running */
     struct auth_hasher hashers[CHILD_PEERS];
     struct idmap logins;    /* worker and connection -> struct auth_login */
+    struct idmap clear;     /* accounts whose password came in clear; each is logged once */
     struct idmap questions; /* seq -> who waits for a keeper's answer */
     uint32_t next_question;
     struct timer tick;

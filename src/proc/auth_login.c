@@ -13,6 +13,10 @@
 #include "proc/banks.h"
 
 #define REQUEST_ID_MAX 256 /* protocol 1, 1.3 */
+#define PATIENCE \
+    (10 * CLOCK_SEC) /* beyond the time of an exchange, when we are the ones to wait for */
+#define CLEAR_MAX \
+    (UINT32_C(1) << 16) /* accounts that are remembered; of further ones nothing is said */
 
 struct auth_login {
     struct auth_proc *a;
@@ -132,8 +136,22 @@ static bool attach(struct auth_login *l)
     return true;
 }
 
+/* Existing clients need passwords on clear links; an admin should know whose (design 7). */
+static void note_clear(struct auth_login *l)
+{
+    struct auth_proc *a = l->a;
+    char who[IP_WHO_MAX];
+    uint64_t id = l->s.account.id;
+    if (l->s.tls || !sasl_was_clear(&l->s) || a->clear.count >= CLEAR_MAX ||
+        idmap_get(&a->clear, id) != NULL || idmap_put(&a->clear, id, a) != ERR_OK)
+        return;
+    log_write(LOG_MAJOR, "XIMSSI", l->conn, ip_who(&l->s.address, who),
+              "password sent in clear: '%.*s'", STR_FMT(name_str(&l->s.account.name)));
+}
+
 static void succeed(struct auth_login *l)
 {
+    note_clear(l);
     if (l->s.rehash)
         renew_verifiers(l);
     if (attach(l))
@@ -145,17 +163,14 @@ static void succeed(struct auth_login *l)
 static void done(struct auth_login *l)
 {
     struct auth_proc *a = l->a;
-    char who[IP_TEXT_MAX + 2];
+    char who[IP_WHO_MAX];
     if (l->s.err == ERR_OK) {
         succeed(l);
         return;
     }
-    size_t n = ip_print(&l->s.address, who + 1);
-    who[0] = '[';
-    who[n + 1] = ']';
-    who[n + 2] = 0;
-    log_write(LOG_FAILURES, "XIMSSI", l->conn, who, "login failed: '%.*s', %s, %s",
-              STR_FMT(name_str(&l->s.account.name)), err_text(l->s.err), sasl_mech_name(l->s.mech));
+    log_write(LOG_FAILURES, "XIMSSI", l->conn, ip_who(&l->s.address, who),
+              "login failed: '%.*s', %s", STR_FMT(name_str(&l->s.account.name)),
+              err_text(l->s.err));
     shm_count_add(&a->c->shm, SHM_XIMSS_LOGINS_FAILED, 1);
     if (l->s.block_until != 0)
         gate_block(&a->gate, l->s.address.b, l->s.block_until, clock_mono());
@@ -345,9 +360,10 @@ void auth_logins_of_worker_gone(struct auth_proc *a, uint32_t worker)
 
 static void late(struct auth_login *l, int64_t now)
 {
+    int64_t over = now - l->s.started - l->a->env.exchange_time;
     if (l->attach_by != 0 && now >= l->attach_by)
         fail(l, ERR_TIMEOUT, 0);
-    else if (l->attach_by == 0 && now - l->s.started > SASL_TIME)
+    else if (l->attach_by == 0 && over > (l->s.next == SASL_CHALLENGE ? 0 : PATIENCE))
         fail(l, l->s.next == SASL_CHALLENGE ? ERR_AUTH_CANCELLED : ERR_TIMEOUT, 0);
 }
 
@@ -385,11 +401,12 @@ void auth_features(struct auth_proc *a, struct bus_peer *worker, const struct ip
     const struct conf_domain *d = conf_domain_find(a->c->conf, asked);
     if (d == NULL)
         d = &a->c->conf->domains[0];
-    if (a->env.verifier.cram)
+    bool cram = a->env.verifier.cram && directory_has_cram(a->dir, d->name);
+    if (cram)
         nonce_make(&a->nonces, tls, clock_mono(), nonce);
     buf_init(&b, IPC_BODY_MAX);
     buf_init(&methods, 1024);
-    sasl_methods(&a->env, sasl_clear_ok(clear_rule(a, d->name), tls, &ip), &methods);
+    sasl_methods(sasl_clear_ok(clear_rule(a, d->name), tls, &ip), cram, &methods);
     ipc_put_str(&b, d->name);
     ipc_put_str(&b, buf_slice(&methods));
     ipc_put_str(&b, str_of(nonce));

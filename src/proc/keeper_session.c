@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: The ximssd authors
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -12,6 +13,7 @@
 #include "store/mailbox.h"
 
 #define OUT_PIECE 60000 /* bytes of one OUT item */
+#define WHO_MAX   400   /* bytes of an account's name in the log, and more */
 
 struct bus_peer *keeper_worker(const struct keeper *k, uint32_t number, uint32_t generation)
 {
@@ -107,14 +109,10 @@ static void kill_old(struct keeper *k, struct str url_id, uint64_t account)
 static enum err make_session(struct keeper *k, const struct ipc_attach *a, uint32_t conn,
                              struct kept **out)
 {
-    char url_id[URLID_LEN + 1], address[IP_TEXT_MAX + 3];
+    char url_id[URLID_LEN + 1], address[IP_WHO_MAX];
     struct ip ip;
     memcpy(ip.b, a->addr, sizeof ip.b);
     urlid_make(url_id, conn, a->bank);
-    address[0] = '[';
-    size_t n = ip_print(&ip, address + 1);
-    address[n + 1] = ']';
-    address[n + 2] = 0;
     struct session_info info = {.id = conn,
                                 .account = (int64_t)a->account,
                                 .bank = (uint16_t)a->bank,
@@ -124,7 +122,7 @@ static enum err make_session(struct keeper *k, const struct ipc_attach *a, uint3
                                 .name = a->name,
                                 .real_name = a->real_name,
                                 .url_id = str_of(url_id),
-                                .address = str_of(address)};
+                                .address = str_of(ip_who(&ip, address))};
     struct kept *s = calloc(1, sizeof *s);
     enum err e = s != NULL ? session_new(&k->x, k->stores[a->bank], &info, &s->s) : ERR_NOMEM;
     if (e == ERR_OK && (e = idmap_put(&k->sessions, conn, s)) != ERR_OK)
@@ -199,6 +197,9 @@ void keeper_attach(struct keeper *k, const struct ipc_item *it)
     if (e == ERR_OK)
         e = make_session(k, &a, it->id, &s);
     if (e != ERR_OK) {
+        char who[WHO_MAX];
+        snprintf(who, sizeof who, "%.*s", STR_FMT(a.name));
+        log_write(LOG_FAILURES, "XIMSS", it->id, who, "session refused: %s", err_text(e));
         attach_failed(w, it, e);
         return;
     }
@@ -226,6 +227,7 @@ void keeper_message(struct keeper *k, struct bus_peer *worker, const struct ipc_
     struct kept *s = find(k, worker, it->id);
     if (s == NULL)
         return;
+    s->s->request_count += it->seq;
     if (session_feed(s->s, it->body) != ERR_OK)
         end_by_server(s, IPC_WHY_TOO_LONG);
     keeper_make_ready(s);
@@ -247,9 +249,10 @@ void keeper_detach(struct keeper *k, struct bus_peer *worker, const struct ipc_i
 {
     struct kept *s = find(k, worker, it->id);
     struct ipc_in in = {it->body, false};
-    uint32_t why = ipc_get_u32(&in);
+    uint32_t why = ipc_get_u32(&in), answered = ipc_get_u32(&in);
     if (s == NULL || s->attempt != it->seq)
         return; /* of a login that the worker had given up */
+    s->s->request_count += answered;
     end_by_worker(s, why < IPC_WHY_COUNT ? (enum ipc_why)why : IPC_WHY_CLOSED);
 }
 

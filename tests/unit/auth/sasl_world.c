@@ -60,7 +60,8 @@ int world_setup(void **state)
                                .nonces = &w->nonces,
                                .fails = &w->fails,
                                .verifier = options,
-                               .host = "mx1.harbor.example"};
+                               .host = "mx1.harbor.example",
+                               .exchange_time = 60 * S};
     assert_int_equal(verifier_make(STR("anything"), &options, &dummy), ERR_OK);
     assert_int_equal(sasl_env_init(&w->env, secret, str_of(dummy.hash)), ERR_OK);
     add(0, "dora", RIGHT);

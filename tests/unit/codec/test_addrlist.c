@@ -132,7 +132,7 @@ static void test_cap(void **state)
 
 static void test_ip(void **state)
 {
-    char text[IP_TEXT_MAX];
+    char text[IP_TEXT_MAX], who[IP_WHO_MAX];
     struct ip a = ip_of("::ffff:192.0.2.7"), b = ip_of("192.0.2.7"), c = ip_of("2001:db8::ff:7");
     struct ip d = ip_of("2001:db8::1");
     const uint8_t raw[4] = {192, 0, 2, 7};
@@ -143,6 +143,9 @@ static void test_ip(void **state)
     assert_string_equal(text, "192.0.2.7");
     ip_print(&c, text);
     assert_string_equal(text, "2001:db8::ff:7");
+    assert_string_equal(ip_who(&b, who), "[192.0.2.7]");
+    struct ip longest = ip_of("2001:1db8:1111:2222:3333:4444:5555:6666");
+    assert_string_equal(ip_who(&longest, who), "[2001:1db8:1111:2222:3333:4444:5555:6666]");
     a = ip_counted(&c);
     e = ip_counted(&d);
     assert_true(ip_eq(&a, &e));
