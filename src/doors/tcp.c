@@ -42,14 +42,20 @@ void tcp_write(struct tcp_conn *c, struct str bytes)
     conn_write(&c->conn, bytes);
 }
 
-void tcp_respond(struct tcp_conn *c, struct str id, enum err e)
+/* Made in d->scratch. */
+static struct str response(struct tcp_conn *c, struct str id, enum err e)
 {
     struct buf *b = &c->door->scratch;
     int64_t since = c->login != NULL ? c->login->since : 0;
     buf_clear(b);
     xout_response_timed(b, id, e,
                         since != 0 ? (uint64_t)((clock_mono() - since) / CLOCK_MS) : XOUT_NO_TIME);
-    tcp_write(c, buf_slice(b));
+    return buf_slice(b);
+}
+
+void tcp_respond(struct tcp_conn *c, struct str id, enum err e)
+{
+    tcp_write(c, response(c, id, e));
     if (err_num(e) != 0)
         shm_count_add(c->door->shm, SHM_XIMSS_ERRORS, 1);
 }
@@ -58,11 +64,11 @@ void tcp_respond(struct tcp_conn *c, struct str id, enum err e)
 static void detach(struct tcp_conn *c)
 {
     struct tcp_door *d = c->door;
-    uint32_t why = c->why;
+    uint32_t body[2] = {c->why, c->answered};
     struct bus_peer *k =
         c->login == NULL && !c->over ? d->host.keeper(d->host.ctx, c->keeper) : NULL;
     if (k != NULL)
-        bus_put(k, IPC_DETACH, c->id, c->attempt, (struct str){(const char *)&why, sizeof why});
+        bus_put(k, IPC_DETACH, c->id, c->attempt, (struct str){(const char *)body, sizeof body});
     c->over = true;
 }
 
@@ -107,6 +113,7 @@ void tcp_go_on(struct tcp_conn *c)
 static void idle_over(struct timer *t)
 {
     struct tcp_conn *c = CONTAINER_OF(t, struct tcp_conn, idle);
+    tcp_log(c, LOG_ALL, "the idle timer has run out");
     tcp_bye(c, IPC_WHY_IDLE);
 }
 
@@ -160,6 +167,7 @@ static void on_sent(struct conn *conn, size_t n)
 {
     struct tcp_conn *c = CONTAINER_OF(conn, struct tcp_conn, conn);
     struct tcp_door *d = c->door;
+    tcp_log_bytes(c, "sent", n);
     if (c->paused && c->state != TCP_CLOSING && !tcp_must_wait(c))
         tcp_go_on(c);
     if (c->state != TCP_SESSION)
@@ -188,7 +196,7 @@ static void on_tls(struct conn *conn, const char *problem)
     shm_row_tls(c->door->shm, c->row, v13 ? 0x0304 : 0x0303);
     shm_row_state(c->door->shm, c->row, SHM_STATE_AUTHENTICATING, 0);
     const struct conf_domain *named = conf_domain_find(c->door->conf, str_of(conn_tls_name(conn)));
-    if (named != NULL && c->login != NULL)
+    if (named != NULL && c->login != NULL && !c->login->named)
         c->login->domain = named;
     snprintf(line, sizeof line, "%s, %s", conn_tls_version(conn), conn_tls_cipher(conn));
     tcp_log(c, LOG_LOW, line);
@@ -333,8 +341,8 @@ void tcp_door_accept(struct tcp_door *d, int fd, const struct listen_addr *peer,
 /* Nobody waits for this session any more. */
 static void refuse(struct bus_peer *keeper, const struct ipc_item *it)
 {
-    uint32_t why = IPC_WHY_CLOSED;
-    bus_put(keeper, IPC_DETACH, it->id, it->seq, (struct str){(const char *)&why, sizeof why});
+    uint32_t body[2] = {IPC_WHY_CLOSED, 0};
+    bus_put(keeper, IPC_DETACH, it->id, it->seq, (struct str){(const char *)body, sizeof body});
 }
 
 static void attached(struct tcp_conn *c, struct bus_peer *keeper, const struct ipc_item *it)
@@ -356,10 +364,12 @@ static void attached(struct tcp_conn *c, struct bus_peer *keeper, const struct i
         memcpy(c->account, name.n != 0 ? name.p : "", name.n);
         c->account[name.n] = 0;
     }
+    struct str done = response(c, c->login->id, ERR_OK);
     tcp_login_free(&c->login);
     shm_row_op_end(d->shm, c->row);
     shm_row_login(d->shm, c->row, name.p, name.n, SHM_STATE_READING_REQUEST);
     tcp_write(c, output);
+    tcp_write(c, done);
     tcp_go_on(c);
 }
 

@@ -60,7 +60,9 @@ struct tcp_login {
     struct tcp_conn *owner;
     struct listen_addr peer;
     const struct conf_domain *domain; /* target domain (protocol 1, 2.1) */
+    bool named;                       /* by the client; the name in a handshake says no more then */
     uint32_t attempt;                 /* number of the LOGIN that is out */
+    int64_t asked_at;                 /* loop_now() of its first message */
     int64_t since; /* clock_mono() of a request that asked for its exeTime, or 0 */
     uint32_t failures;
     uint32_t errors;  /* protocol errors */
@@ -85,13 +87,14 @@ struct tcp_conn {
     uint32_t row;            /* in the shared table */
     uint32_t sent;           /* passed to the kernel, keeper not told yet */
     uint32_t attempt;        /* of the login that made the session */
-    uint64_t in, out;        /* bytes */
-    char *account;           /* after login, for the log; NULL: no memory for it */
-    uint16_t keeper;         /* number */
-    uint8_t state;           /* enum tcp_state */
-    uint8_t tls_mode;        /* enum conf_tls of the listener */
-    bool eof;                /* the client sends no more */
-    bool mid_message;        /* the last bytes written do not end a message */
+    uint32_t answered; /* requests of the session that were answered here, keeper not told yet */
+    uint64_t in, out;  /* bytes */
+    char *account;     /* after login, for the log; NULL: no memory for it */
+    uint16_t keeper;   /* number */
+    uint8_t state;     /* enum tcp_state */
+    uint8_t tls_mode;  /* enum conf_tls of the listener */
+    bool eof;          /* the client sends no more */
+    bool mid_message;  /* the last bytes written do not end a message */
     bool paused;
     bool over;   /* the keeper has ended the session: it need not be told */
     uint8_t why; /* enum ipc_why */
@@ -164,8 +167,17 @@ bool tcp_flight_full(const struct tcp_conn *c);
 void tcp_flight_answered(struct tcp_conn *c, uint32_t responses);
 /* Input stays where it is until something is answered or read. */
 bool tcp_must_wait(const struct tcp_conn *c);
-/* A message before login. false: what follows stays where it is (state WAIT or closing). */
-bool tcp_login_message(struct tcp_conn *c, struct str msg, bool legal, struct str behind);
+/* tcp_before.c. A message before login; `behind`: what has come behind it. false: that stays where it is (state WAIT,
+ * a handshake, or closing). */
+bool tcp_before_message(struct tcp_conn *c, struct str msg, bool legal, struct str behind);
+void tcp_target_domain(struct tcp_conn *c, const struct xelem *e);
+bool tcp_can_starttls(const struct tcp_conn *c);
+/* tcp_login.c. Requests that auth answers: <login>, <auth> to the login's challenge, <listFeatures>. */
+void tcp_login_begin(struct tcp_conn *c, const struct xelem *e, struct str id);
+void tcp_login_answer(struct tcp_conn *c, const struct xelem *e);
+void tcp_login_features(struct tcp_conn *c, const struct xelem *e, struct str id);
+/* Another request came where an <auth> was due (protocol 1, 3.2): the login is answered. */
+void tcp_login_cancel(struct tcp_conn *c);
 void tcp_login_item(struct tcp_conn *c, const struct ipc_item *it);
 void tcp_login_resend(struct tcp_conn *c);
 struct tcp_login *tcp_login_new(struct tcp_conn *c, const struct listen_addr *peer);

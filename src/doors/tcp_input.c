@@ -76,6 +76,7 @@ static bool answer_noop(struct tcp_conn *c, const struct xscan *x, enum op_id op
         c->mid_message)
         return false;
     tcp_respond(c, x->id, ERR_OK);
+    c->answered++;
     return true;
 }
 
@@ -109,7 +110,8 @@ static bool session_message(struct tcp_conn *c, struct str msg, bool legal)
         return false;
     }
     flight_add(c, f, op, msg.n);
-    bus_put(k, IPC_MSG, c->id, 0, msg);
+    bus_put(k, IPC_MSG, c->id, c->answered, msg);
+    c->answered = 0;
     return !tcp_flight_full(c);
 }
 
@@ -133,7 +135,7 @@ static bool take_message(struct tcp_conn *c, struct str msg, bool legal, struct 
     /* In a session the keeper judges illegal messages too, so that answers keep their order. */
     if (c->state == TCP_SESSION)
         return session_message(c, msg, legal);
-    bool more = tcp_login_message(c, msg, legal, behind);
+    bool more = tcp_before_message(c, msg, legal, behind);
     wipe(msg);
     return more;
 }
@@ -246,6 +248,8 @@ void tcp_input(struct conn *conn, struct str fresh)
         buf_init(&work.held, d->conf->limits.message + CONN_READ_MAX * 2);
     }
     c->in += fresh.n;
+    if (fresh.n != 0)
+        tcp_log_bytes(c, "received", fresh.n);
     shm_row_add(d->shm, c->row, fresh.n, 0, 0);
     shm_count_add(d->shm, SHM_XIMSS_TRAFFIC_IN, fresh.n);
     enum err e = frame_join(&work.held, fresh, &in);

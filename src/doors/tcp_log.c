@@ -187,3 +187,9 @@ void tcp_log_out_now(const struct tcp_conn *c, struct str bytes)
         inside = false;
     }
 }
+
+void tcp_log_bytes_now(const struct tcp_conn *c, const char *what, size_t n)
+{
+    char peer[LISTEN_TEXT];
+    log_write(LOG_ALL, "XIMSSI", c->id, tcp_who(c, peer), "%s %zu bytes", what, n);
+}

@@ -2,7 +2,8 @@
 // SPDX-FileCopyrightText: The ximssd authors
 #pragma once
 /*
- * tcp_log: the messages of a connection in the log, at level 4, without their secrets (protocol 1, section 8).
+ * tcp_log: the messages of a connection in the log, at level 4, without their secrets, and at level 5 how many bytes
+ * come and go (protocol 1, section 8).
  *
  * Never shown: password, oldPassword, newPassword and sessionid; authData beside method or nonce; the value of
  * <auth>; the random half of a urlID. Of a message that no parser accepts only the root's name is shown: where its
@@ -22,6 +23,7 @@ size_t tcp_log_mask(struct str msg, bool legal, char *to, size_t room);
 
 void tcp_log_in_now(const struct tcp_conn *c, struct str msg, bool legal);
 void tcp_log_out_now(const struct tcp_conn *c, struct str bytes);
+void tcp_log_bytes_now(const struct tcp_conn *c, const char *what, size_t n);
 
 /* One whole message of the client. */
 static inline void tcp_log_in(const struct tcp_conn *c, struct str msg, bool legal)
@@ -35,4 +37,11 @@ static inline void tcp_log_out(const struct tcp_conn *c, struct str bytes)
 {
     if (__builtin_expect(log_enabled(LOG_LOW), 0))
         tcp_log_out_now(c, bytes);
+}
+
+/* Bytes of one read or write: "received", "sent". */
+static inline void tcp_log_bytes(const struct tcp_conn *c, const char *what, size_t n)
+{
+    if (__builtin_expect(log_enabled(LOG_ALL), 0))
+        tcp_log_bytes_now(c, what, n);
 }

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: The ximssd authors
 /*
- * What a client may say before login (protocol 1, sections 2, 3 and 5). Messages are parsed whole here, with the
- * worker's one parser; after login no message is.
+ * The conversation with auth (protocol 1, section 3): what is asked, who waits for the answer and how long, and what the
+ * client is told. The requests themselves come from tcp_before.c.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/ipcbody.h"
 #include "codec/xout.h"
-#include "codec/xscan.h"
 #include "doors/tcp.h"
-#include "ximss/vocab.h"
 
 #define ANSWER_TIME (10 * CLOCK_SEC) /* auth's, for one question (design 2.3) */
-#define ID_MAX      256              /* protocol 1, 1.3 */
 #define TEXTS_MAX   1024
 #define LOGIN_HEADS 128 /* of a LOGIN body: all but its strings */
 
@@ -74,13 +72,6 @@ static void not_waiting(struct tcp_conn *c)
     shm_row_op_end(c->door->shm, c->row);
 }
 
-static void protocol_error(struct tcp_conn *c, struct str id, enum err e)
-{
-    tcp_respond(c, id, e);
-    if (++c->login->errors > c->door->conf->limits.protocol_errors_before_login)
-        tcp_bye(c, IPC_WHY_ERRORS);
-}
-
 /* auth need not go on with it. */
 static void drop_login(struct tcp_conn *c)
 {
@@ -136,10 +127,11 @@ static void ask(struct tcp_conn *c, enum op_id op)
     struct tcp_login *l = c->login;
     struct bus_peer *a = d->host.auth(d->host.ctx);
     l->asked = op;
+    l->asked_at = loop_now(d->loop);
     l->verdict = ERR_OK;
     l->attempt = ++d->next_attempt;
     c->state = TCP_WAIT;
-    shm_row_op_begin(d->shm, c->row, (uint16_t)op, loop_now(d->loop));
+    shm_row_op_begin(d->shm, c->row, (uint16_t)op, l->asked_at);
     loop_timer_set(d->loop, &l->timer, ANSWER_TIME);
     if (a != NULL)
         bus_put(a, op == OP_LOGIN ? IPC_LOGIN : IPC_FEATURES, c->id, l->attempt,
@@ -169,7 +161,7 @@ static uint32_t link_flags(const struct tcp_conn *c)
     return IPC_LOGIN_TLS | (v13 ? IPC_LOGIN_TLS13 : 0u);
 }
 
-static void op_login(struct tcp_conn *c, const struct xelem *e, struct str id)
+void tcp_login_begin(struct tcp_conn *c, const struct xelem *e, struct str id)
 {
     struct tcp_login *l = c->login;
     struct ipc_login out = {
@@ -211,20 +203,15 @@ static void op_login(struct tcp_conn *c, const struct xelem *e, struct str id)
     ask(c, OP_LOGIN);
 }
 
-/* An answer to a challenge; the state is STEP. */
-static void op_auth(struct tcp_conn *c, const struct xelem *e, struct str id)
+void tcp_login_answer(struct tcp_conn *c, const struct xelem *e)
 {
     struct tcp_door *d = c->door;
     struct tcp_login *l = c->login;
     struct bus_peer *a = d->host.auth(d->host.ctx);
     struct str value = xelem_attr(e, "value");
-    if (value.p == NULL) {
-        tcp_respond(c, id, ERR_ATTR_MISSING);
-        return;
-    }
-    if (a == NULL || value.n > IPC_INLINE_MAX) {
+    if (value.p == NULL || a == NULL || value.n > IPC_INLINE_MAX) {
         drop_login(c);
-        tell(c, a == NULL ? ERR_TIMEOUT : ERR_ATTR_VALUE);
+        tell(c, value.p == NULL ? ERR_ATTR_MISSING : a == NULL ? ERR_TIMEOUT : ERR_ATTR_VALUE);
         return;
     }
     l->stepped = true;
@@ -233,39 +220,23 @@ static void op_auth(struct tcp_conn *c, const struct xelem *e, struct str id)
     bus_put(a, IPC_LOGIN_STEP, c->id, l->attempt, value);
 }
 
-/* Another request came where an `auth` was due (protocol 1, 3.2). */
-static void cancel_login(struct tcp_conn *c)
+void tcp_login_cancel(struct tcp_conn *c)
 {
     drop_login(c);
     not_waiting(c);
     tcp_respond(c, c->login->id, ERR_AUTH_CANCELLED);
 }
 
-/* --- the others */
-
-/* An unknown domain has no effect (protocol 1, 2.1). */
-static void target_domain(struct tcp_conn *c, const struct xelem *e)
-{
-    const struct conf_domain *d = conf_domain_find(c->door->conf, xelem_attr(e, "domain"));
-    if (d != NULL)
-        c->login->domain = d;
-}
-
-static void op_list_features(struct tcp_conn *c, const struct xelem *e, struct str id)
+void tcp_login_features(struct tcp_conn *c, const struct xelem *e, struct str id)
 {
     struct tcp_login *l = c->login;
-    target_domain(c, e);
+    tcp_target_domain(c, e);
     keep_id(l, id);
     buf_clear(&l->body);
     ipc_put_u32(&l->body, conn_is_tls(&c->conn) ? IPC_LOGIN_TLS : 0);
     ipc_put_str(&l->body, l->domain->name);
     ipc_put_str(&l->body, (struct str){(const char *)l->peer.ip, sizeof l->peer.ip});
     ask(c, OP_LIST_FEATURES);
-}
-
-static bool can_starttls(const struct tcp_conn *c)
-{
-    return !conn_is_tls(&c->conn) && c->door->tls != NULL && c->tls_mode == CONF_TLS_STARTTLS;
 }
 
 static void features(struct tcp_conn *c, const struct ipc_item *it)
@@ -281,7 +252,7 @@ static void features(struct tcp_conn *c, const struct ipc_item *it)
     xout_attr(b, "id", c->login->id);
     xout_attr(b, "domain", domain);
     xout_body(b);
-    if (can_starttls(c))
+    if (tcp_can_starttls(c))
         buf_lit(b, "<starttls/>");
     while (str_split(&methods, ' ', &method)) {
         if (method.n != 0)
@@ -297,194 +268,12 @@ static void features(struct tcp_conn *c, const struct ipc_item *it)
     tell(c, ERR_OK);
 }
 
-static void op_starttls(struct tcp_conn *c, const struct xelem *e, struct str id, struct str behind)
-{
-    if (conn_is_tls(&c->conn)) {
-        tcp_respond(c, id, ERR_TLS_ACTIVE);
-        return;
-    }
-    if (!can_starttls(c)) {
-        tcp_respond(c, id, ERR_TLS_UNAVAILABLE);
-        return;
-    }
-    target_domain(c, e);
-    tcp_respond(c, id, ERR_OK);
-    shm_row_state(c->door->shm, c->row, SHM_STATE_TLS_HANDSHAKE, 0);
-    conn_start_tls(&c->conn, c->door->tls, behind);
-}
-
-static void op_bye(struct tcp_conn *c, struct str id)
-{
-    tcp_respond(c, id, ERR_OK);
-    c->why = IPC_WHY_BYE;
-    c->state = TCP_CLOSING;
-    conn_close(&c->conn);
-}
-
-static void op_read_strings(struct tcp_conn *c, const struct xelem *e, struct str id)
-{
-    struct buf *b = &c->door->scratch;
-    buf_clear(b);
-    enum err err = vocab_answer(e, id, b);
-    if (err == ERR_OK)
-        tcp_write(c, buf_slice(b));
-    tcp_respond(c, id, err);
-}
-
-static void op_disabled(struct tcp_conn *c, const struct xelem *e, struct str id, enum err disabled)
-{
-    bool complete = xelem_attr(e, "userName").p != NULL &&
-                    (disabled != ERR_SIGNUP_DISABLED || xelem_attr(e, "password").p != NULL);
-    target_domain(c, e);
-    tcp_respond(c, id, complete ? disabled : ERR_ATTR_MISSING);
-}
-
-/* Flash Player's question, the one message without id (protocol 1, section 5). */
-static bool flash_policy(struct tcp_conn *c, const struct xelem *e)
-{
-    struct tcp_door *d = c->door;
-    struct buf *b = &d->scratch;
-    if (!xelem_is(e, "policy-file-request"))
-        return false;
-    buf_clear(b);
-    if (d->conf->server.flash_policy == CONF_FLASH_ALL) {
-        buf_lit(b, "<cross-domain-policy><allow-access-from domain=\"*\" "
-                   "to-ports=\"*\"/></cross-domain-policy>");
-        buf_char(b, 0);
-    } else if (d->conf->server.flash_policy == CONF_FLASH_OWN) {
-        const char *sep = "";
-        buf_lit(b, "<cross-domain-policy><allow-access-from domain=\"*\" to-ports=\"");
-        for (size_t i = 0; i < d->conf->nlisteners; i++) {
-            const struct conf_listener *l = &d->conf->listeners[i];
-            if (l->protocol == CONF_XIMSS && l->at.kind == CONF_TCP) {
-                buf_printf(b, "%s%u", sep, l->at.port);
-                sep = ",";
-            }
-        }
-        buf_lit(b, "\"/></cross-domain-policy>");
-        buf_char(b, 0);
-    }
-    tcp_write(c, buf_slice(b));
-    c->state = TCP_CLOSING;
-    conn_close(&c->conn);
-    return true;
-}
-
-/* --- dispatch */
-
-static void run(struct tcp_conn *c, const struct xelem *e, struct str id, struct str behind)
-{
-    enum op_id op = optag_find(e->name);
-    switch (op) {
-    case OP_NOOP:
-        tcp_respond(c, id, ERR_OK);
-        break;
-    case OP_BYE:
-        op_bye(c, id);
-        break;
-    case OP_LOGIN:
-        op_login(c, e, id);
-        break;
-    case OP_AUTH:
-        tcp_respond(c, id, ERR_NO_AUTH_IN_PROGRESS);
-        break;
-    case OP_LIST_FEATURES:
-        op_list_features(c, e, id);
-        break;
-    case OP_STARTTLS:
-        op_starttls(c, e, id, behind);
-        break;
-    case OP_RECOVER_PASSWORD:
-    case OP_PASSWORD_RECOVER:
-        op_disabled(c, e, id, ERR_RECOVERY_DISABLED);
-        break;
-    case OP_SIGNUP:
-        op_disabled(c, e, id, ERR_SIGNUP_DISABLED);
-        break;
-    case OP_READ_STRINGS:
-        op_read_strings(c, e, id);
-        break;
-    default:
-        tcp_respond(c, id, op == OP_NONE ? ERR_UNKNOWN_COMMAND : ERR_NOT_AUTHENTICATED);
-        break;
-    }
-}
-
-static void step(struct tcp_conn *c, const struct xelem *e, struct str id, struct str behind)
-{
-    enum op_id op = optag_find(e->name);
-    if (op == OP_AUTH && str_eq(id, c->login->id)) {
-        op_auth(c, e, id);
-        return;
-    }
-    cancel_login(c);
-    if (op == OP_BYE)
-        run(c, e, id, behind);
-    else
-        tcp_respond(c, id, op == OP_NONE ? ERR_UNKNOWN_COMMAND : ERR_NOT_AUTHENTICATED);
-}
-
-static void illegal(struct tcp_conn *c, struct str msg)
-{
-    struct xscan x;
-    char id[ID_MAX];
-    size_t n = 0;
-    xscan_rescue(msg, &x);
-    bool known = x.id.p != NULL && x.id.n <= sizeof id && xscan_decode(x.id, id, &n) == ERR_OK;
-    protocol_error(c, known ? (struct str){id, n} : STR_NONE, ERR_ILLEGAL_XML);
-}
-
-/* Passwords do not stay in the arena after their message. */
-static void wipe_secrets(const struct xelem *e)
-{
-    for (uint32_t i = 0; i < e->nattrs; i++) {
-        char *p;
-        memcpy(&p, &e->attrs[i].value.p, sizeof p);
-        explicit_bzero(p, e->attrs[i].value.n);
-    }
-}
-
-/* exeTime (protocol 1, 1.4): what is answered at once took so many milliseconds. */
-static void note_time(struct tcp_conn *c, const struct xelem *e)
-{
-    struct str wanted = xelem_attr(e, "exeTime");
-    bool yes = false;
-    if (wanted.p != NULL && str_bool(wanted, &yes) == ERR_OK && yes)
-        c->login->since = clock_mono();
-}
-
-bool tcp_login_message(struct tcp_conn *c, struct str msg, bool legal, struct str behind)
-{
-    struct tcp_door *d = c->door;
-    struct xelem *e = NULL;
-    if (c->state == TCP_PRE)
-        c->login->since = 0;
-    arena_reset(&d->arena);
-    enum err err = legal ? xmsg_parse(d->parser, msg, &d->arena, &e) : ERR_ILLEGAL_XML;
-    if (err != ERR_OK) {
-        illegal(c, msg);
-    } else if (!flash_policy(c, e)) {
-        struct str id = xelem_attr(e, "id");
-        note_time(c, e);
-        if (id.p == NULL)
-            protocol_error(c, STR_NONE, ERR_ID_MISSING);
-        else if (id.n > ID_MAX)
-            protocol_error(c, STR_NONE, ERR_ATTR_VALUE);
-        else if (c->state == TCP_STEP)
-            step(c, e, id, behind);
-        else
-            run(c, e, id, behind);
-        wipe_secrets(e);
-    }
-    return conn_is_open(&c->conn) && !conn_in_handshake(&c->conn) &&
-           (c->state == TCP_PRE || c->state == TCP_STEP);
-}
-
 /* --- auth's and keepers' answers */
 
 static void challenge(struct tcp_conn *c, const struct ipc_item *it)
 {
-    struct buf *b = &c->door->scratch;
+    struct tcp_door *d = c->door;
+    struct buf *b = &d->scratch;
     buf_clear(b);
     xout_open(b, "challenge");
     xout_attr(b, "id", c->login->id);
@@ -494,7 +283,8 @@ static void challenge(struct tcp_conn *c, const struct ipc_item *it)
     tcp_write(c, buf_slice(b));
     forget_body(c->login);
     c->state = TCP_STEP;
-    loop_timer_set(c->door->loop, &c->login->timer, c->door->conf->login.exchange_timeout);
+    int64_t left = c->login->asked_at + d->conf->login.exchange_timeout - loop_now(d->loop);
+    loop_timer_set(d->loop, &c->login->timer, left > 0 ? left : 0);
     tcp_go_on(c);
 }
 
@@ -510,6 +300,9 @@ static void failed(struct tcp_conn *c, const struct ipc_item *it)
         return;
     }
     c->login->verdict = (enum err)e;
+    char line[64];
+    snprintf(line, sizeof line, "the answer waits for %u ms", delay_ms);
+    tcp_log(c, LOG_ALL, line);
     loop_timer_set(c->door->loop, &c->login->timer, (int64_t)delay_ms * CLOCK_MS);
 }
 

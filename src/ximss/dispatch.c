@@ -11,8 +11,9 @@
 #include "ximss/folder.h"
 #include "ximss/ops.h"
 
-#define ID_MAX        256               /* protocol 1, 1.3 */
-#define RESPONSE_ROOM 4096              /* of a slice: a response with the longest id, escaped */
+#define ID_MAX        256       /* protocol 1, 1.3 */
+#define RESPONSE_ROOM 4096      /* of a slice: a response with the longest id, escaped */
+#define SLOW          CLOCK_SEC /* an operation that takes longer is logged (protocol 1, section 8) */
 #define SCRATCH_KEEP  ((size_t)1 << 20) /* more memory than this is given back after a slice */
 
 /* --- a message becomes a request */
@@ -264,6 +265,15 @@ static void run_handler(struct req *r, struct slice *done, struct buf *out)
         decide(r, e);
 }
 
+static void note_slow(const struct session *s, const struct req *r)
+{
+    int64_t took = r->started != 0 ? clock_mono() - r->started : 0;
+
+    if (took >= SLOW && r->op != OP_NONE)
+        log_write(LOG_PROBLEMS, "XIMSS", s->id, s->name.p, "slow: %s took %lld ms",
+                  optag_name(r->op), (long long)(took / CLOCK_MS));
+}
+
 /* The request is through: its response, its end, and what its failure means for the session. */
 static void answer(struct session *s, struct slice *done, struct buf *out)
 {
@@ -274,6 +284,7 @@ static void answer(struct session *s, struct slice *done, struct buf *out)
     done->run = RUN_DONE;
     done->err = r->result;
     s->request_count++;
+    note_slow(s, r);
     if (r->protocol_error) {
         s->error_count++;
         log_write(LOG_PROBLEMS, "XIMSS", s->id, s->name.p, "protocol error: %s",

@@ -104,7 +104,6 @@ void session_greet(const struct session *s, struct str login_id, struct buf *out
     xout_attr_lit(out, "random", hex);
     xout_empty(out);
     xout_end(out);
-    xout_response(out, login_id, ERR_OK);
 }
 
 enum err session_feed(struct session *s, struct str message)

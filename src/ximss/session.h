@@ -50,7 +50,7 @@ struct session {
     char *client_name;      /* setClientName, zero-terminated; NULL: not said */
     uint32_t idle_timeout;  /* seconds (setSessionOption idleTimeout) */
     uint32_t error_count;   /* protocol errors so far */
-    uint64_t request_count; /* answered requests, for the closing log line */
+    uint64_t request_count; /* answered requests, also by the worker, for the closing log line */
 
     struct buf queue;     /* messages: u32 length, bytes; empty and without memory when idle */
     size_t queue_bytes;   /* of unanswered messages, the running one among them */
@@ -80,8 +80,8 @@ enum err session_new(struct ximss *x, struct store *store, const struct session_
 void session_free(struct session **s);
 
 /*
- * Writes what a login over TCP is answered with (protocol 1, 3.7): `session` and `response`, both with the id of the
- * login request (as un-escaped text).
+ * Writes the data message of a login over TCP (protocol 1, 3.7): `session`, with the id of the login request (as
+ * un-escaped text). The response behind it is the door's, who knows when the request came.
  */
 void session_greet(const struct session *s, struct str login_id, struct buf *out);
 

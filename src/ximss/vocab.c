@@ -5,10 +5,9 @@
 #include "codec/xout.h"
 #include "codec/xtime.h"
 
-#define DEFAULT_LANGUAGE "english"
-#define MODIFIED         "20240101T000000" /* the empty vocabulary never changes */
+#define MODIFIED "20240101T000000" /* the empty vocabulary never changes */
 
-enum err vocab_answer(const struct xelem *root, struct str id, struct buf *out)
+enum err vocab_answer(const struct xelem *root, struct str id, struct str usual, struct buf *out)
 {
     struct str skin = xelem_attr(root, "skinName");
     struct str language = xelem_attr(root, "language");
@@ -22,7 +21,7 @@ enum err vocab_answer(const struct xelem *root, struct str id, struct buf *out)
     xout_open(out, "strings");
     xout_attr(out, "id", id);
     xout_attr_lit(out, "skinName", "");
-    xout_attr(out, "language", language.n != 0 ? language : STR(DEFAULT_LANGUAGE));
+    xout_attr(out, "language", language.n != 0 ? language : usual);
     xout_attr_lit(out, "timeModified", MODIFIED);
     xout_empty(out);
     xout_end(out);

@@ -9,7 +9,8 @@
 #include "codec/xmsg.h"
 
 /*
- * Appends the `strings` message. Only the unnamed skin exists, and its vocabulary is empty: ERR_ATTR_VALUE for any
+ * Appends the `strings` message; usual: the language when the request names none. Only the unnamed skin exists, and its vocabulary is empty: ERR_ATTR_VALUE for any
  * other skin and for a bad timeModified; nothing is written then.
  */
-enum err vocab_answer(const struct xelem *root, struct str id, struct buf *out) CHECKED;
+enum err vocab_answer(const struct xelem *root, struct str id, struct str usual,
+                      struct buf *out) CHECKED;

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The ximssd authors
 """Scenarios: what a client says and what it must hear, byte for byte (tests/scenario/*.scn; format in README.md there)."""
+import base64
+import hmac
 import re
 import socket
 import time
+import xml.etree.ElementTree as ET
 
-from ximss import Closed
+from ximss import Closed, wait_for
 
 KINDS = {
     "any": r'[^"<>]*',
@@ -16,8 +19,10 @@ KINDS = {
     "hex8": r"[0-9a-f]{8}",
     "b64": r"[A-Za-z0-9+/]*={0,2}",
     "nonce": r"[A-Za-z0-9.-]+",
+    "clock": r"[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}",
 }
 HOLE = re.compile(r"\{([a-z0-9]+)(?:=([a-z0-9]+))?\}")
+SECRETS = {"password", "oldpassword", "newpassword", "sessionid"}
 LINE = re.compile(r"([CSX])([0-9]?):(?: (.*))?$")
 
 
@@ -32,6 +37,8 @@ class Script:
             for number, line in enumerate(f, 1):
                 self._line(number, line.rstrip("\n"))
         assert any(kind == "S" or kind == "X" for _, kind, _, _ in self.steps), "%s expects nothing" % path
+        if "log_level" not in self.server:
+            self.server += "log_level = all\n"
 
     def _line(self, number, line):
         if not line.strip() or line.startswith("#"):
@@ -48,7 +55,7 @@ class Script:
             self.conf += rest + "\n"
         elif word == "server":
             self.server += rest + "\n"
-        elif word in ("connect", "wait", "advance", "starttls", "mail", "half-close"):
+        elif word in ("connect", "wait", "advance", "starttls", "mail", "half-close", "log", "cram"):
             self.clock = self.clock or word == "advance"
             self.steps.append((number, word, "1", rest))
         else:
@@ -59,6 +66,8 @@ class Run:
     def __init__(self, script, server):
         self.script, self.server = script, server
         self.clients, self.names, self.pending = {}, {}, {}
+        self.secrets = {password for password, _ in script.accounts.values()}
+        self.seen = []  # lines of the log that were found
 
     def client(self, who):
         if who not in self.clients:
@@ -83,6 +92,53 @@ class Run:
                 out += "(?:%s)" % KINDS[name]
         return re.compile((out + re.escape(text[at:])).encode()), groups
 
+    def remember(self, groups, m):
+        for name, value in zip(groups, m.groups()):
+            self.names[name] = value.decode()
+
+    def note_secrets(self, text):
+        """What of a message of the client must never be logged (protocol 1, section 8)."""
+        try:
+            e = ET.fromstring(text)
+        except ET.ParseError:
+            self.secrets.update(re.findall(r'(?:[pP]assword)="([^"]*)"', text))
+            return
+        given = {name.lower(): value for name, value in e.attrib.items()}
+        self.secrets.update(value for name, value in given.items() if name in SECRETS)
+        if "method" in given or "nonce" in given:
+            self.secrets.add(given.get("authdata", ""))
+        if e.tag.lower() == "auth":
+            self.secrets.add(given.get("value", ""))
+
+    def log(self, where, text):
+        pattern, groups = self.pattern(text)
+
+        def find():
+            for line in self.server.log().splitlines():
+                m = pattern.fullmatch(line.encode())
+                if m and line not in self.seen:
+                    return line, m
+            return None
+        try:
+            line, m = wait_for(find)
+        except AssertionError:
+            raise AssertionError("%s: not in the log: %s\n%s" % (where, text, self.server.log())) from None
+        self.seen.append(line)
+        self.remember(groups, m)
+
+    def cram(self, name, text, password, account=None):
+        """RFC 2195, and the form of protocol 1, 3.4."""
+        data = base64.b64decode(text) if account else text.encode()
+        digest = hmac.new(password.encode(), data, "md5").hexdigest()
+        self.names[name] = base64.b64encode(("%s %s" % (account, digest) if account else digest).encode()).decode()
+
+    def no_secrets(self):
+        log = self.server.log()
+        for secret in self.secrets:
+            if len(secret) >= 6:
+                assert secret not in log, [line for line in log.splitlines() if secret in line]
+        assert not re.search(KINDS["urlid"], log)
+
     def flush(self):
         """What one client says in a row leaves in one write: pipelining is the normal case."""
         for who, messages in self.pending.items():
@@ -94,13 +150,14 @@ class Run:
         pattern, groups = self.pattern(text)
         m = pattern.fullmatch(got)
         assert m, "%s\nwant %s\ngot  %s" % (where, text, got.decode())
-        for name, value in zip(groups, m.groups()):
-            self.names[name] = value.decode()
+        self.remember(groups, m)
 
     def step(self, number, kind, who, text):
         where = "%s:%d" % (self.script.path, number)
         if kind == "C":
-            self.pending.setdefault(who, []).append(self.fill(text))
+            text = self.fill(text)
+            self.note_secrets(text)
+            self.pending.setdefault(who, []).append(text)
             return
         self.flush()
         if kind == "S":
@@ -122,6 +179,10 @@ class Run:
             self.client(text or "1").start_tls(self.server.tls_context())
         elif kind == "half-close":
             self.client(text or "1").sock.shutdown(socket.SHUT_WR)
+        elif kind == "log":
+            self.log(where, text)
+        elif kind == "cram":
+            self.cram(*self.fill(text).split(" "))
         elif kind == "mail":
             name, _, path = text.partition(" ")
             with open(path, "rb") as f:
@@ -134,3 +195,4 @@ class Run:
         for client in self.clients.values():
             assert client.buffer == b"", "something was said that the script does not expect: %r" % client.buffer
             client.close()
+        self.no_secrets()

@@ -16,8 +16,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 FILES = sorted(os.path.relpath(p, ROOT) for p in glob.glob(os.path.join(HERE, "*.scn")))
 XIMSS = os.path.join(BUILD, "ximss")
 FINE, MISMATCH, USAGE, NO_SERVER, SCRIPT = range(5)
-# These move the server's clock or deliver mail on their way; only the Python runner can.
-RUNNERS_OWN = ["b042-idle", "m010-mailbox-list", "m030-folder-open", "m040-expunge", "m050-odd-inputs", "m060-two-sessions"]
+# These move the server's clock, deliver mail or compute digests on their way; only the Python runner can.
+RUNNERS_OWN = ["b042-idle", "b066-exchange-time", "b067-cram-md5", "b090-log", "m010-mailbox-list", "m030-folder-open",
+               "m040-expunge", "m050-odd-inputs", "m060-two-sessions"]
 
 
 def name_of(path):
@@ -25,7 +26,7 @@ def name_of(path):
 
 
 def needs_runner(path):
-    return any(kind in ("advance", "mail") for _, kind, _, _ in Script(path).steps)
+    return any(kind in ("advance", "cram", "mail") for _, kind, _, _ in Script(path).steps)
 
 
 PLAYED = [p for p in FILES if not needs_runner(p)]

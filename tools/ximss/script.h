@@ -18,9 +18,9 @@ enum step_kind {
     STEP_CONNECT, /* tls: over TLS */
     STEP_STARTTLS,
     STEP_HALF_CLOSE,
-    STEP_WAIT,   /* text: seconds */
-    STEP_RUNNER, /* prepares the server: not for a client (account, conf, server) */
-    STEP_RUNNER_NOW, /* the same in the middle of the dialogue: it cannot go on rightly without (advance, mail) */
+    STEP_WAIT, /* text: seconds */
+    STEP_RUNNER, /* prepares the server, or looks at it: not for a client (account, conf, server, log) */
+    STEP_RUNNER_NOW, /* the dialogue cannot go on rightly without it (advance, mail, cram) */
 };
 
 struct step {

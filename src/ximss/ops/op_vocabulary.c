@@ -53,7 +53,7 @@ static const struct {
 
 enum err op_read_strings(struct req *r)
 {
-    return vocab_answer(r->root, r->id, r->out);
+    return vocab_answer(r->root, r->id, STR("english"), r->out);
 }
 
 enum err op_list_known_values(struct req *r)

@@ -149,7 +149,6 @@ static void greeting(void **state)
                  "version=\"6.3.0\" random=\"");
     assert_int_equal(strspn(strstr(text, "random=\"") + 8, "0123456789abcdef"), 8);
     assert_string_equal(strstr(text, "random=\"") + 16, "\"/>");
-    EXPECT(c, "<response id=\"L&lt;1&gt;\"/>");
     EXPECT_NOTHING(c);
 }
 
