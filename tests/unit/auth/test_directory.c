@@ -368,13 +368,58 @@ static void test_pwchange_race(void **state)
     end(&w);
 }
 
+static struct verifiers keys(bool cram)
+{
+    struct verifier_options opt = quick;
+    struct verifiers v;
+    opt.cram = cram;
+    assert_int_equal(verifier_make(STR("correct-horse"), &opt, &v), ERR_OK);
+    return v;
+}
+
+/* Does anybody of a domain have what CRAM-MD5 needs? Right after every change, and for the other domain too. */
+static void test_has_cram(void **state)
+{
+    struct directory *d = open_it();
+    struct verifiers with = keys(true), without = keys(false);
+    struct account a = draft("dora"), b = draft("dora@pier.example");
+    (void)state;
+    assert_false(directory_has_cram(d, domains[0]));
+    a.verifiers = without;
+    assert_int_equal(directory_add(d, &a, 0), ERR_OK);
+    assert_false(directory_has_cram(d, domains[0]));
+    b.verifiers = with;
+    assert_int_equal(directory_add(d, &b, 0), ERR_OK);
+    assert_false(directory_has_cram(d, domains[0]));
+    assert_true(directory_has_cram(d, domains[1]));
+    assert_false(directory_has_cram(d, STR("example")));
+    assert_false(directory_has_cram(d, STR("")));
+    assert_int_equal(directory_rehash(d, a.id, 1, &with), ERR_OK);
+    assert_true(directory_has_cram(d, domains[0]));
+    assert_int_equal(directory_set_password(d, a.id, &without), ERR_OK);
+    assert_false(directory_has_cram(d, domains[0]));
+    assert_int_equal(directory_set_password(d, a.id, &with), ERR_OK);
+    assert_int_equal(directory_remove(d, b.id), ERR_OK);
+    assert_false(directory_has_cram(d, domains[1]));
+    assert_true(directory_has_cram(d, domains[0]));
+    directory_set_domains(d, domains + 1, 1);
+    assert_false(directory_has_cram(d, domains[0]));
+    assert_false(directory_has_cram(d, domains[1]));
+    directory_close(&d);
+    d = open_it();
+    assert_true(directory_has_cram(d, domains[0]));
+    directory_close(&d);
+    verifier_wipe(&with);
+    verifier_wipe(&without);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_add_find), T(test_banks),    T(test_list),          T(test_aliases),
-        T(test_changes),  T(test_pwchange), T(test_pwchange_race),
+        T(test_changes),  T(test_pwchange), T(test_pwchange_race), T(test_has_cram),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -257,6 +257,44 @@ static void test_generations(void **state)
     munmap(memory, size);
 }
 
+static uint32_t say(struct gate *g, uint32_t times, int64_t now)
+{
+    uint32_t said = 0;
+    for (uint32_t i = 0; i < times; i++)
+        said += gate_may_say(g, now);
+    return said;
+}
+
+/* Ten a second, whoever says them (protocol 1, 7.3). */
+static void test_said(void **state)
+{
+    (void)state;
+    size_t size;
+    struct gate *g = gate_make(4, &size), other;
+    const int64_t sec = 1000000000;
+    pid_t pid[8];
+    uint32_t sum = 0;
+    assert_int_equal(gate_attach(&other, memory, size), ERR_OK);
+    assert_int_equal(say(g, GATE_SAID - 1, 5 * sec), GATE_SAID - 1);
+    assert_int_equal(say(&other, 1, 6 * sec - 1), 1);
+    assert_int_equal(say(g, 100, 6 * sec - 1), 0);
+    assert_int_equal(say(&other, 100, 6 * sec), GATE_SAID);
+    assert_int_equal(say(g, 100, 6 * sec), 0);
+    for (uint32_t i = 0; i < ARRAY_LEN(pid); i++) {
+        pid[i] = fork();
+        if (pid[i] == 0)
+            _exit((int)say(g, 100, 9 * sec));
+    }
+    for (uint32_t i = 0; i < ARRAY_LEN(pid); i++) {
+        int status;
+        assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
+        assert_true(WIFEXITED(status));
+        sum += (uint32_t)WEXITSTATUS(status);
+    }
+    assert_int_equal(sum, GATE_SAID);
+    munmap(memory, size);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,7 +302,7 @@ int main(void)
         cmocka_unit_test(test_block),       cmocka_unit_test(test_ids),
         cmocka_unit_test(test_race),        cmocka_unit_test(test_kill),
         cmocka_unit_test(test_spoilt),      cmocka_unit_test(test_never_unlocked),
-        cmocka_unit_test(test_generations),
+        cmocka_unit_test(test_generations), cmocka_unit_test(test_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
