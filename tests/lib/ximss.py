@@ -57,9 +57,9 @@ class Closed(Exception):
 class Client:
     """XIMSS over TCP: messages end with a zero byte; Python's own XML parser reads every one of them."""
 
-    def __init__(self, address, tls=None, timeout=PATIENCE):
+    def __init__(self, address, tls=None, timeout=PATIENCE, source=None):
         if isinstance(address, tuple):
-            self.sock = socket.create_connection(address, timeout=timeout)
+            self.sock = socket.create_connection(address, timeout=timeout, source_address=source and (source, 0))
         else:
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(timeout)
@@ -327,6 +327,10 @@ class Server:
         lmtp.quit()
         assert all(code == 250 for code, _ in answers), answers
         return answers
+
+    def counters(self):
+        """The statistic elements by name, as ximss-top says them."""
+        return {c["name"]: c["value"] for c in self.top("--counters")["counters"]}
 
     def top(self, *args):
         """What ximss-top --once --json says."""
