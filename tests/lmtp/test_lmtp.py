@@ -46,8 +46,8 @@ class Raw:
         while line is not None and line[3:4] == "-":
             line = self.line()
             assert line[:3] == first[:3]
-        # RFC 2034: every code but 1xx, 354, the greeting and LHLO has an enhanced one of the same class.
-        assert line is None or re.fullmatch(r"(220|250|354) .*|([245])[0-9]{2} \2\.[0-9]\.[0-9]+ .*", line), line
+        # RFC 2034: every code but 354, the greeting and the answer to LHLO has an enhanced one of the same class.
+        assert line is None or re.fullmatch(r"220 .*|250 SIZE .*|354 .*|([245])[0-9]{2} \1\.[0-9]\.[0-9]+ .*", line), line
         return line
 
     def say(self, text):

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+#pragma once
+/*
+ * lmtp_priv: what the files of the LMTP door share. lmtp.c: connections and their input; lmtp_command.c: the dialogue up to
+ * DATA; lmtp_message.c: the message, its way to the keepers, and their answers.
+ */
+#include "codec/smtpline.h"
+#include "doors/lmtp.h"
+
+enum lmtp_state {
+    LMTP_START, /* before LHLO */
+    LMTP_IDLE,  /* between messages */
+    LMTP_MAIL,  /* a sender is known, recipients come */
+    LMTP_DATA,  /* the message comes */
+    LMTP_WAIT,  /* auth or keepers work; input waits */
+    LMTP_END,
+};
+
+struct lmtp_rcpt {
+    uint64_t account;
+    uint32_t bank;
+    uint32_t seq;    /* of the DELIVER that carries it; 0: answered */
+    uint32_t result; /* enum err */
+};
+
+struct lmtp_conn {
+    struct conn conn;
+    struct timer idle;
+    struct lmtp_door *d;
+    struct lmtp_conn *next, **back;
+    struct buf in;   /* what is not used yet */
+    struct buf body; /* the message */
+    struct smtp_data data;
+    struct lmtp_rcpt *rcpt;
+    uint32_t nrcpt, room;
+    uint32_t rcpt_seq; /* a RCPT that waits for auth; 0: none */
+    uint32_t waiting;  /* DELIVERs without an answer */
+    enum lmtp_state state;
+    size_t prefix;  /* bytes of `body` that are our own first line */
+    size_t counted; /* bytes of the door's memory that are ours */
+    bool too_large, no_memory;
+    bool paused;
+    bool eof;
+};
+
+/* --- lmtp.c */
+void lmtp_say(struct lmtp_conn *c, const char *line);
+/* Says it and closes. */
+void lmtp_finish(struct lmtp_conn *c, const char *line);
+/* What was waited for is there: input is taken again. */
+void lmtp_go_on(struct lmtp_conn *c);
+/* The number of the next question to another process. */
+uint32_t lmtp_seq(struct lmtp_door *d);
+
+/* --- lmtp_command.c */
+void lmtp_command(struct lmtp_conn *c, struct str line);
+void lmtp_rcpt_answer(struct lmtp_conn *c, const struct ipc_item *it);
+/* The auth that was asked is gone. */
+void lmtp_lose_auth(struct lmtp_conn *c);
+
+/* --- lmtp_message.c */
+void lmtp_message_begin(struct lmtp_conn *c, struct str sender);
+void lmtp_message_forget(struct lmtp_conn *c);
+/* Takes of *in what belongs to the message; true: it is complete, and on its way. */
+bool lmtp_message_take(struct lmtp_conn *c, struct str *in);
+/* Was that keeper given a message under this number? It has no say about what others store. */
+bool lmtp_is_asked(const struct lmtp_conn *c, uint32_t keeper, uint32_t seq);
+void lmtp_delivered(struct lmtp_conn *c, const struct ipc_item *it);
+/* The keeper is gone: what it had gets a temporary failure. */
+void lmtp_lose_keeper(struct lmtp_conn *c, uint32_t keeper);
