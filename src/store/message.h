@@ -75,9 +75,12 @@ enum err message_clear_recent(struct store *store, int64_t account, int64_t mail
 /* W: destroys them at once (messageRemove mode=Immediately). */
 enum err message_destroy(struct store *store, int64_t account, int64_t mailbox,
                          const uint32_t *uids, size_t count) CHECKED;
-/* W: destroys every message with Deleted (folderExpunge). *gone may be NULL. */
+/*
+ * W: a step of folderExpunge: destroys messages with Deleted behind UID *at, which is 0 at first and moves on. ERR_MORE:
+ * call again, best in another request.
+ */
 enum err message_expunge(struct store *store, int64_t account, int64_t mailbox,
-                         uint32_t *gone) CHECKED;
+                         uint32_t *at) CHECKED;
 /*
  * W: messageRemove mode="Move To Trash": into the own mailbox `trash` (created when missing; "" =
  * "Trash"), flags and INTERNALDATE kept, Recent not. Destroys instead in Trash itself, below it,

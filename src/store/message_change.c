@@ -307,33 +307,44 @@ enum err message_destroy(struct store *s, int64_t account, int64_t mailbox, cons
     return e != ERR_OK ? e : message_delta_apply(s, account, mailbox, &d);
 }
 
-enum err message_expunge(struct store *s, int64_t account, int64_t mailbox, uint32_t *gone)
-{
-    struct db_stmt *st = db_stmt(s->db, "SELECT uid FROM message"
-                                        " WHERE account=?1 AND mailbox=?2 AND flags & ?3 <> 0");
-    struct buf uids;
-    uint32_t uid;
-    size_t n;
-    enum err e;
+#define EXPUNGE_LOOK 2000 /* messages that one step looks at, */
+#define EXPUNGE_STEP 500  /* and that it destroys */
 
-    buf_init(&uids, SIZE_MAX / 2);
+/* UIDs behind *at with Deleted; *at becomes the last UID that was looked at. ERR_MORE: there may be more. */
+static enum err find_deleted(struct store *s, int64_t account, int64_t mailbox, uint32_t *at,
+                             uint32_t uids[EXPUNGE_STEP], size_t *n)
+{
+    struct db_stmt *st = db_stmt(s->db, "SELECT uid, flags FROM message WHERE account=?1"
+                                        " AND mailbox=?2 AND uid>?3 ORDER BY uid LIMIT ?4");
+    uint32_t looked = 0;
+    enum err e = ERR_MORE;
+
+    *n = 0;
     db_bind_i64(st, 1, account);
     db_bind_i64(st, 2, mailbox);
-    db_bind_i64(st, 3, FLAG_DELETED);
-    while ((e = db_step(st)) == ERR_MORE) {
-        uid = (uint32_t)db_col_i64(st, 0);
-        buf_add(&uids, &uid, sizeof uid);
+    db_bind_i64(st, 3, *at);
+    db_bind_i64(st, 4, EXPUNGE_LOOK);
+    while (*n < EXPUNGE_STEP && (e = db_step(st)) == ERR_MORE) {
+        *at = (uint32_t)db_col_i64(st, 0);
+        if ((db_col_i64(st, 1) & FLAG_DELETED) != 0)
+            uids[(*n)++] = *at;
+        looked++;
     }
     db_done(st);
-    if (e == ERR_OK)
-        e = buf_err(&uids);
-    n = uids.n / sizeof uid;
-    if (e == ERR_OK && n != 0)
-        e = message_destroy(s, account, mailbox, (const uint32_t *)(const void *)uids.p, n);
-    if (e == ERR_OK && gone != NULL)
-        *gone = (uint32_t)n;
-    buf_free(&uids);
-    return e;
+    return e == ERR_OK && looked == EXPUNGE_LOOK ? ERR_MORE : e;
+}
+
+enum err message_expunge(struct store *s, int64_t account, int64_t mailbox, uint32_t *at)
+{
+    uint32_t uids[EXPUNGE_STEP];
+    size_t n;
+    enum err more = find_deleted(s, account, mailbox, at, uids, &n), e = ERR_OK;
+
+    if (more != ERR_OK && more != ERR_MORE)
+        return more;
+    if (n != 0)
+        e = message_destroy(s, account, mailbox, uids, n);
+    return e != ERR_OK ? e : more;
 }
 
 enum err message_destroy_all(struct store *s, int64_t account, int64_t mailbox)

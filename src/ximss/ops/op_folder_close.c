@@ -63,15 +63,35 @@ enum err op_folder_close(struct req *r)
     return ERR_OK;
 }
 
-enum err op_folder_expunge(struct req *r)
+struct expunging {
+    int64_t mailbox;
+    uint32_t at;
+};
+
+static enum err expunge_begin(struct req *r)
 {
+    struct expunging *x = ARENA_NEW(&r->arena, struct expunging);
     struct str name;
     struct folder *f;
     enum err e = arg_need(r, "folder", &name);
 
+    if (x == NULL)
+        return ERR_NOMEM;
     if (e == ERR_OK)
         e = folder_get(r, name, "d", &f);
+    if (e == ERR_OK)
+        x->mailbox = f->mailbox;
+    r->state = x;
+    return e;
+}
+
+/* Each step is a writing slice of its own: what has been committed stands, also when the rest fails. */
+enum err op_folder_expunge(struct req *r)
+{
+    enum err e = r->state == NULL ? expunge_begin(r) : ERR_OK;
+    struct expunging *x = r->state;
+
     if (e != ERR_OK)
         return e;
-    return message_expunge(r->s->store, r->s->account, f->mailbox, NULL);
+    return message_expunge(r->s->store, r->s->account, x->mailbox, &x->at);
 }

@@ -206,7 +206,7 @@ static void test_changes(void **state)
     struct letter l = {.internaldate = 5, .flags = FLAG_RECENT};
     struct flag_list mark = flags_of("Seen"), deleted = flags_of("Deleted");
     int64_t id = 0, box;
-    uint32_t uid = 0;
+    uint32_t uid = 0, at;
 
     store_on_change(s, listen, seen);
     seen_n = 0;
@@ -237,8 +237,9 @@ static void test_changes(void **state)
     assert_int_equal(seen_mailbox[1], box);
     seen_n = 0;
     uid = 2;
+    at = 0;
     W(s, message_mark(s, DORA, box, &uid, 1, &deleted), ERR_OK);
-    W(s, message_expunge(s, DORA, box, NULL), ERR_OK);
+    W(s, message_expunge(s, DORA, box, &at), ERR_OK);
     assert_int_equal(seen_n, 2);
     assert_int_equal(seen[1], STORE_REMOVED);
     assert_int_equal(mailbox_find(s, DORA, STR("Trash"), &id), ERR_OK);

@@ -19,6 +19,18 @@ static int64_t rows(struct store *s, const char *sql)
     return n;
 }
 
+static int64_t rows_of(struct store *s, int64_t box)
+{
+    struct db_stmt *st = db_stmt(store_db(s), "SELECT count(*) FROM message WHERE mailbox=?1");
+    int64_t n;
+
+    db_bind_i64(st, 1, box);
+    assert_int_equal(db_one(st), ERR_OK);
+    n = db_col_i64(st, 0);
+    db_done(st);
+    return n;
+}
+
 /* --- bytes */
 static struct str make_bytes(struct buf *b, size_t n, bool noise)
 {
@@ -145,7 +157,7 @@ static void test_counters(void **state)
                            .size = 1 + rnd(900),
                            .flags = rnd(2) ? FLAG_RECENT : 0};
         struct flag_list list = flags_of(marks[rnd(ARRAY_LEN(marks))]);
-        uint32_t u[3] = {1 + rnd(last + 2), 1 + rnd(last + 2), 1 + rnd(last + 2)};
+        uint32_t u[3] = {1 + rnd(last + 2), 1 + rnd(last + 2), 1 + rnd(last + 2)}, at = 0;
         bool keep = rnd(6) != 0;
         enum err e = ERR_OK;
 
@@ -168,7 +180,7 @@ static void test_counters(void **state)
             break;
         case 6:
             e = rnd(4) ? message_trash(s, DORA, box, STR("Other"), u, 2)
-                       : message_expunge(s, DORA, box, NULL);
+                       : message_expunge(s, DORA, box, &at);
             break;
         default:
             e = message_copy(s, DORA, box, u[0], rnd(2) ? other : box, FLAG_DELETED, &uid);
@@ -190,6 +202,45 @@ static void test_counters(void **state)
     assert_int_equal(rows(s, "SELECT coalesce(sum(users), 0) FROM share"),
                      rows(s, "SELECT coalesce(sum(n), 0) FROM (SELECT count(*) AS n FROM message "
                              "GROUP BY content) WHERE n > 1"));
+}
+
+/* Steps: at most so many are looked at and destroyed in one; the end is found, whatever the numbers. */
+static void test_expunge_steps(void **state)
+{
+    static const struct {
+        uint32_t messages, deleted; /* the last ones */
+        uint32_t steps;
+    } rows[] = {{0, 0, 1},       {499, 499, 1},  {500, 500, 2},  {501, 501, 2},
+                {1001, 1001, 3}, {1999, 1, 1},   {2000, 1, 2},   {2001, 1, 2},
+                {2001, 0, 2},    {2001, 600, 2}, {4001, 4001, 9}};
+    struct store *s = *state;
+    struct flag_list deleted = flags_of("Deleted");
+    struct letter l = {.internaldate = 5};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        uint32_t uid = 0, at = 0, steps = 0;
+        int64_t box = 0;
+        enum err e = ERR_MORE;
+
+        W(s, mailbox_create(s, DORA, STR("Steps"), STR(""), &box), ERR_OK);
+        begin(s);
+        for (uint32_t k = 1; k <= rows[i].messages; k++) {
+            assert_int_equal(put_letter(s, DORA, box, &l, &uid), ERR_OK);
+            if (k > rows[i].messages - rows[i].deleted)
+                assert_int_equal(message_mark(s, DORA, box, &uid, 1, &deleted), ERR_OK);
+        }
+        commit(s);
+        for (; e == ERR_MORE; steps++) {
+            begin(s);
+            e = message_expunge(s, DORA, box, &at);
+            commit(s);
+        }
+        assert_int_equal(e, ERR_OK);
+        assert_int_equal(steps, rows[i].steps);
+        check_counters(s, DORA, box);
+        assert_int_equal(rows_of(s, box), rows[i].messages - rows[i].deleted);
+        W(s, mailbox_remove(s, DORA, STR("Steps"), false), ERR_OK);
+    }
 }
 
 static void test_uid_never_again(void **state)
@@ -511,6 +562,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bytes, bank_setup, bank_teardown),
         cmocka_unit_test_setup_teardown(test_row, bank_setup, bank_teardown),
         cmocka_unit_test_setup_teardown(test_counters, bank_setup, bank_teardown),
+        cmocka_unit_test_setup_teardown(test_expunge_steps, bank_setup, bank_teardown),
         cmocka_unit_test_setup_teardown(test_uid_never_again, bank_setup, bank_teardown),
         cmocka_unit_test_setup_teardown(test_quota, bank_setup, bank_teardown),
         cmocka_unit_test_setup_teardown(test_mark, bank_setup, bank_teardown),

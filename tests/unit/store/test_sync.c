@@ -181,11 +181,11 @@ static void test_simulation(void **state)
 
         if (run % 100 == 0) {
             struct flag_list all = flags_of("Deleted");
-            uint32_t uid;
+            uint32_t uid, at = 0;
 
             for (uid = 1; uid <= last_uid; uid++)
                 W(s, message_mark(s, DORA, box, &uid, 1, &all), ERR_OK);
-            W(s, message_expunge(s, DORA, box, NULL), ERR_OK);
+            W(s, message_expunge(s, DORA, box, &at), ERR_OK);
             last_uid = 0;
             W(s, mailbox_remove(s, DORA, STR("Sim"), false),
               run == 0 ? ERR_MAILBOX_MISSING : ERR_OK);
