@@ -331,6 +331,7 @@ int child_main(int argc, char **argv)
     signal(SIGINT, SIG_IGN); /* a terminal's ^C goes to the whole group; the master tells us when */
     signal(SIGTERM, SIG_IGN); /* as does an init that ends all processes of a service */
     signal(SIGHUP, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of that write */
     arena_init(&c.arena, ARENA_OF_CHILD);
     setups[c.role](&c);
     if (c.role == IPC_ROLE_AUTH)

@@ -58,8 +58,10 @@ struct delivery {
     uint32_t worker, worker_generation, seq;
     uint32_t bank, count;
     uint64_t *accounts;
-    uint32_t *results; /* enum err */
-    struct str raw;    /* our copy */
+    uint32_t *results;  /* enum err */
+    uint32_t committed; /* recipients before this one have their result for good */
+    uint32_t at;    /* the next one; those from `committed` on stand in this round's transaction */
+    struct str raw; /* our copy */
     struct buf head, body;
     int64_t queued; /* when it began to wait */
 };
@@ -115,8 +117,8 @@ void keeper_digest_done(struct keeper *k, uint32_t helper, const struct ipc_item
 void keeper_helper_up(struct keeper *k, uint32_t helper);
 void keeper_helper_gone(struct keeper *k, uint32_t helper);
 void keeper_jobs_tick(struct keeper *k, int64_t now);
-/* Inside the round of that bank: stores all that wait for it. */
-void keeper_store_all(struct keeper *k, uint32_t bank);
-/* After the round: answers them. ERR_DB: the round broke. */
-void keeper_answer_all(struct keeper *k, uint32_t bank, enum err e);
+/* Inside the round of that bank: stores for one recipient after another what waits for it, until `deadline`; one at least. */
+void keeper_store(struct keeper *k, uint32_t bank, int64_t deadline);
+/* After the round: answers those messages of which nothing is left to store. ERR_DB: the round broke. */
+void keeper_answer_stored(struct keeper *k, uint32_t bank, enum err e);
 bool keeper_has_mail(const struct keeper *k, uint32_t bank);

@@ -202,41 +202,57 @@ static enum err store_one(struct store *s, const struct delivery *d, uint64_t ac
     return e == ERR_OK ? message_append(s, (int64_t)account, inbox, &m, &uid) : e;
 }
 
-void keeper_store_all(struct keeper *k, uint32_t bank)
+static void store_next(struct store *s, struct delivery *d, int64_t now)
 {
-    struct store *s = k->stores[bank];
+    uint32_t i = d->at++;
+    if (d->results[i] != ERR_OK)
+        return;
+    enum err e = db_request_begin(store_db(s));
+    if (e == ERR_OK) {
+        e = store_one(s, d, d->accounts[i], now);
+        if (db_request_end(store_db(s), e == ERR_OK) != ERR_OK)
+            e = ERR_DB;
+    }
+    d->results[i] = (uint32_t)e;
+}
+
+void keeper_store(struct keeper *k, uint32_t bank, int64_t deadline)
+{
     int64_t now = clock_wall();
+    bool any = false;
     for (struct delivery *d = k->storing; d != NULL; d = d->next) {
-        for (uint32_t i = 0; d->bank == bank && i < d->count; i++) {
-            if (d->results[i] != ERR_OK)
-                continue;
-            enum err e = db_request_begin(store_db(s));
-            if (e == ERR_OK) {
-                e = store_one(s, d, d->accounts[i], now);
-                if (db_request_end(store_db(s), e == ERR_OK) != ERR_OK)
-                    e = ERR_DB;
-            }
-            d->results[i] = (uint32_t)e;
+        while (d->bank == bank && d->at < d->count) {
+            if (any && clock_mono() >= deadline)
+                return;
+            store_next(k->stores[bank], d, now);
+            any = true;
         }
     }
 }
 
-void keeper_answer_all(struct keeper *k, uint32_t bank, enum err e)
+static void answer(const struct keeper *k, const struct delivery *d)
+{
+    struct bus_peer *w = keeper_worker(k, d->worker, d->worker_generation);
+    if (w != NULL)
+        bus_put(w, IPC_DELIVERED, 0, d->seq,
+                (struct str){(const char *)d->results, d->count * sizeof *d->results});
+}
+
+void keeper_answer_stored(struct keeper *k, uint32_t bank, enum err e)
 {
     struct delivery **at = &k->storing;
     while (*at != NULL) {
         struct delivery *d = *at;
-        if (d->bank != bank) {
+        if (d->bank == bank) {
+            for (; d->committed < d->at; d->committed++)
+                d->results[d->committed] = e != ERR_OK ? (uint32_t)e : d->results[d->committed];
+        }
+        if (d->bank != bank || d->at < d->count) {
             at = &d->next;
             continue;
         }
         *at = d->next;
-        for (uint32_t i = 0; e != ERR_OK && i < d->count; i++)
-            d->results[i] = (uint32_t)e;
-        struct bus_peer *w = keeper_worker(k, d->worker, d->worker_generation);
-        if (w != NULL)
-            bus_put(w, IPC_DELIVERED, 0, d->seq,
-                    (struct str){(const char *)d->results, d->count * sizeof *d->results});
+        answer(k, d);
         delivery_free(d);
     }
     k->storing_tail = at;

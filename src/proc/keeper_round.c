@@ -3,6 +3,9 @@
 /*
  * One round (design 2.1, 2.2, 4). Reads run first and are answered at once; then, bank by bank, writers in order
  * and waiting deliveries in one transaction; what they answered leaves after the commit, or is replaced by 599.
+ *
+ * Reads, the writers of a bank and its deliveries have 256 requests or 2 ms each; what is left has its turn in the next
+ * round, but at least one of each goes on in every round.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -117,6 +120,7 @@ static void read_turn(struct round *r, struct kept *s)
         if (kind != KIND_READ)
             break;
         sl = dispatch_slice(s->s, &s->out);
+        db_idle_check(store_db(s->s->store)); /* no read transaction outlives a slice */
         r->requests++;
         r->now = clock_mono();
         after_slice(s, &sl);
@@ -224,6 +228,36 @@ static void finish_writer(struct kept *s, enum err e)
         keeper_make_ready(s);
 }
 
+static void new_budget(struct round *r)
+{
+    r->requests = 0;
+    r->now = clock_mono();
+    r->deadline = r->now + KEEPER_ROUND_TIME;
+}
+
+/* Those that have no slice in this round any more; they have done nothing yet. */
+static void put_off(struct kept *s)
+{
+    for (struct kept *next; s != NULL; s = next) {
+        next = s->next_writer;
+        s->writer = false;
+        keeper_make_ready(s);
+    }
+}
+
+/* Gives the writers of the bank, as far as time lasts, their slices. */
+static void write_all(struct round *r, uint32_t bank, struct db *db)
+{
+    new_budget(r);
+    for (struct kept *s = r->later[bank]; s != NULL; s = s->next_writer) {
+        write_slices(r, s, db);
+        if (over(r)) {
+            put_off(s->next_writer);
+            s->next_writer = NULL;
+        }
+    }
+}
+
 static void write_bank(struct round *r, uint32_t bank)
 {
     struct keeper *k = r->k;
@@ -232,9 +266,9 @@ static void write_bank(struct round *r, uint32_t bank)
         return;
     k->wrote = clock_mono();
     db_round_begin(db);
-    for (struct kept *s = r->later[bank]; s != NULL; s = s->next_writer)
-        write_slices(r, s, db);
-    keeper_store_all(k, bank);
+    write_all(r, bank, db);
+    new_budget(r);
+    keeper_store(k, bank, r->deadline);
     enum err e = db_round_commit(db);
     if (e != ERR_OK)
         log_write(LOG_FAILURES, "KEEPER", 0, NULL, "bank %u: a round failed, its writers get 599",
@@ -244,7 +278,7 @@ static void write_bank(struct round *r, uint32_t bank)
         next = s->next_writer;
         finish_writer(s, e);
     }
-    keeper_answer_all(k, bank, e);
+    keeper_answer_stored(k, bank, e);
 }
 
 /* --- events */
@@ -273,7 +307,7 @@ void keeper_round(struct keeper *k)
         if (k->stores[bank] != NULL)
             db_upkeep(store_db(k->stores[bank]), false);
     }
-    if (k->ready != NULL)
+    if (k->ready != NULL || k->storing != NULL)
         loop_again(k->c->loop);
     unpark(&r);
 }
