@@ -65,6 +65,7 @@ static const struct charset charsets[] = {
 
 static iconv_t handles[ARRAY_LEN(charsets)];
 static bool opened;
+static char fallback[40] = "windows-1252"; /* of 8-bit text without a usable name */
 
 void mime_charset_init(void)
 {
@@ -75,8 +76,8 @@ void mime_charset_init(void)
     opened = true;
 }
 
-/* Number of the charset, or -1. */
-static int find(struct str name)
+/* Number on the list, or -1. */
+static int find_listed(struct str name)
 {
     char want[40];
     size_t n = 0;
@@ -95,13 +96,35 @@ static int find(struct str name)
     for (size_t i = 0; i < ARRAY_LEN(charsets); i++) {
         const char *all = charsets[i].aliases;
         for (const char *hit = strstr(all, want); hit != NULL; hit = strstr(hit + 1, want)) {
-            if (hit != all && hit[-1] != ' ')
-                continue;
-            bool have = charsets[i].how != ICONV || (opened && handles[i] != (iconv_t)-1);
-            return have ? (int)i : -1;
+            if (hit == all || hit[-1] == ' ')
+                return (int)i;
         }
     }
     return -1;
+}
+
+/* Number of a charset that can be read, or -1. */
+static int find(struct str name)
+{
+    int i = find_listed(name);
+    if (i >= 0 && charsets[i].how == ICONV && (!opened || handles[i] == (iconv_t)-1))
+        return -1;
+    return i;
+}
+
+bool mime_charset_is_listed(struct str name)
+{
+    return find_listed(name) >= 0;
+}
+
+bool mime_charset_fallback(struct str name)
+{
+    if (find(name) < 0 || name.n >= sizeof fallback)
+        return false;
+    for (size_t i = 0; i < name.n; i++)
+        fallback[i] = str_lower(name.p[i]);
+    fallback[name.n] = '\0';
+    return true;
 }
 
 const char *mime_charset_name(struct str name)
@@ -172,29 +195,32 @@ static void from_iconv(iconv_t cd, struct str s, struct buf *out)
         buf_add(out, chunk, (size_t)(to - chunk));
 }
 
+/* `i`: a charset that can be read. */
+static void convert_from(int i, struct str bytes, struct buf *out)
+{
+    if (charsets[i].how == ICONV)
+        from_iconv(handles[i], bytes, out);
+    else if (charsets[i].how == NATIVE_1252)
+        from_1252(bytes, out);
+    else
+        buf_str(out, bytes); /* mime_clean() sees to what is wrong in it */
+}
+
 void mime_charset_convert(struct str charset, struct str bytes, struct buf *out, struct str *used)
 {
     int i = find(charset);
     if (used != NULL)
         *used = STR_NONE;
-    if (i >= 0 && charsets[i].how == ICONV) {
-        from_iconv(handles[i], bytes, out);
-        return;
-    }
-    if (i >= 0 && charsets[i].how == NATIVE_1252) {
-        from_1252(bytes, out);
-        return;
-    }
-    if (i >= 0 && charsets[i].how == NATIVE_UTF8) {
-        buf_str(out, bytes); /* mime_clean() sees to what is wrong in it */
+    if (i >= 0 && charsets[i].how != NATIVE_ASCII) {
+        convert_from(i, bytes, out);
         return;
     }
     bool eight = has_8bit(bytes);
     bool utf8 = eight && utf8_valid(bytes);
     if (eight && used != NULL)
-        *used = utf8 ? STR("utf-8") : STR("windows-1252");
+        *used = utf8 ? STR("utf-8") : str_of(fallback);
     if (eight && !utf8)
-        from_1252(bytes, out);
+        convert_from(find(str_of(fallback)), bytes, out);
     else
         buf_str(out, bytes);
 }

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The ximssd authors
 #include <unistd.h>
 
+#include "codec/mime_charset.h"
 #include "conf/address.h"
 #include "conf/load.h"
 #include "conf/value.h"
@@ -64,7 +65,8 @@ static bool is_relay(struct str s)
 static void check_texts(struct load *l)
 {
     const struct conf *c = l->c;
-    struct str log = c->server.log, relay = problem_quote(c->postman.relay);
+    struct str log = c->server.log, relay = problem_quote(c->postman.relay),
+               charset = problem_quote(c->server.charset);
     if (!str_eq(log, STR("stderr")) && !str_eq(log, STR("journal")) &&
         !str_starts(log, STR("file:/")))
         problem_add(l->bad, line_of(l, ROW_AT_server_log),
@@ -72,6 +74,11 @@ static void check_texts(struct load *l)
     if (!is_zone(c->server.time_zone))
         problem_add(l->bad, line_of(l, ROW_AT_server_time_zone),
                     "bad value for 'time_zone': allowed is a name such as Europe/Berlin");
+    if (!mime_charset_is_listed(c->server.charset))
+        problem_add(l->bad, line_of(l, ROW_AT_server_charset),
+                    "bad value '%.*s' for 'charset': allowed is a name such as windows-1252, "
+                    "iso-8859-15 or koi8-r",
+                    STR_FMT(charset));
     if (!is_relay(c->postman.relay))
         problem_add(l->bad, line_of(l, ROW_AT_postman_relay),
                     "bad value '%.*s' for 'relay': allowed is smtp://host:port, smtps://host:port "

@@ -5,7 +5,9 @@
  * master replaces (design 2). Gets bytes, gives bytes; ends by itself after 1,000 jobs.
  */
 #include "codec/digest.h"
+#include "base/log.h"
 #include "codec/mime.h"
+#include "codec/mime_charset.h"
 #include "proc/child.h"
 
 #define JOBS_MAX 1000
@@ -22,6 +24,9 @@ static enum err start(struct child *c)
     buf_init(&h->head, DIGEST_BLOB_MAX);
     buf_init(&h->body, DIGEST_BLOB_MAX);
     mime_init();
+    if (!mime_charset_fallback(c->conf->server.charset))
+        log_write(LOG_PROBLEMS, "HELPER", 0, NULL, "this system has no converter for '%.*s'",
+                  STR_FMT(c->conf->server.charset));
     return ERR_OK;
 }
 

@@ -26,6 +26,7 @@ static void take_limits(struct keeper *k)
     l->set_elements = c->limits.set_elements;
     l->view_messages = c->limits.view_messages;
     l->inline_text = (uint32_t)c->limits.inline_text;
+    k->x.legacy_mailbox = c->server.legacy_mailbox_attributes;
     k->x.version = c->server.version_text.p;
     struct frame_limits xml = settings_frame(c);
     xmsg_parser_limits(k->x.parser, &xml);

@@ -268,7 +268,7 @@ static enum err take(struct view *v, struct scan *sc, uint32_t *cost)
     if (e == ERR_OK && (b->rows.failed || b->keys.failed || b->text.failed))
         e = ERR_NOMEM;
     if (e == ERR_NOMEM)
-        log_write(LOG_PROBLEMS, "STORE", 0, NULL, "a view is too large (%u messages and more)",
+        log_write(LOG_FAILURES, "STORE", 0, NULL, "a view is too large (%u messages and more)",
                   k.row);
     return e;
 }

@@ -28,6 +28,7 @@ struct ximss_limits {
 
 struct ximss {
     struct ximss_limits limits;
+    bool legacy_mailbox;        /* mailboxList has the attributes of 5.x too (protocol 2, 3.1) */
     const char *version;        /* attribute of `session`; protocol 1, 3.7: "6.3.0" */
     struct xmsg_parser *parser; /* one, re-used for every message; owned here */
     struct buf scratch;         /* output of the slice that runs now */

@@ -14,6 +14,17 @@ struct list_state {
     uint32_t count, at;
 };
 
+/* As servers of version 5 spelled them (protocol 2, 3.1). */
+static void write_legacy(struct buf *b, const struct mailbox_info *m)
+{
+    char oldest[XTIME_SIZE];
+
+    xout_attr_u64(b, "messages", m->messages);
+    xout_attr_u64(b, "size", m->size);
+    if (m->messages != 0)
+        xout_attr(b, "oldest", xtime_digits(oldest, m->oldest));
+}
+
 static void write_counters(struct buf *b, const struct mailbox_info *m)
 {
     char oldest[XTIME_SIZE];
@@ -41,6 +52,8 @@ static void write_mailbox(struct req *r, const struct mailbox_info *m)
         xout_attr(r->out, "Class", m->klass);
     if (m->selectable)
         xout_attr_u64(r->out, "BoxSeq", m->box_seq);
+    if (m->selectable && r->s->x->legacy_mailbox)
+        write_legacy(r->out, m);
     xout_attr_yes(r->out, "isFolder", m->folder);
     xout_attr_yes(r->out, "pureFolder", !m->selectable);
     xout_empty(r->out);

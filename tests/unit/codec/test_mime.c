@@ -249,6 +249,38 @@ static void charsets(void **state)
     buf_free(&out);
 }
 
+/* What has no usable name is read as it is said; UTF-8 stays UTF-8, and a name that is known counts. */
+static void fallback_charset(void **state)
+{
+    (void)state;
+    static const char mail[] = "Subject: \xf0\xcc\xc1\xce\n\n\xd0\xcc\xc1\xce\n";
+    static const char utf8[] = "Subject: \xd0\xbf\n\n\xd0\xbf\n";
+    struct digest_head h;
+    struct digest_field f;
+    assert_false(mime_charset_fallback(STR("")));
+    assert_false(mime_charset_fallback(STR("no-such-set")));
+    assert_true(mime_charset_fallback(STR("KOI8-R")));
+    struct digest_body b = digest_with(str_of(mail), &mime_limits_default, &h);
+    struct digest_part p = digest_part_at(&b, 0);
+    assert_true(digest_fields_first(&h.fields, STR("Subject"), &f));
+    assert_true(str_eq(f.text, STR("План")));
+    assert_true(str_eq(p.text, STR("план\n")));
+    assert_true(str_eq(p.charset, STR("koi8-r")));
+    b = digest_with(str_of(utf8), &mime_limits_default, &h);
+    p = digest_part_at(&b, 0);
+    assert_true(str_eq(p.text, STR("п\n")));
+    assert_true(str_eq(p.charset, STR("utf-8")));
+    b = digest_with(STR("Content-Type: text/plain; charset=iso-8859-1\n\n\xe9\n"),
+                    &mime_limits_default, &h);
+    assert_true(str_eq(digest_part_at(&b, 0).text, STR("é\n")));
+    assert_true(mime_charset_fallback(STR("windows-1252")));
+    digest_with(str_of(mail), &mime_limits_default, &h);
+    assert_true(digest_fields_first(&h.fields, STR("Subject"), &f));
+    assert_true(str_eq(f.text, STR("ðÌÁÎ")));
+    assert_true(mime_charset_is_listed(STR("Windows-1252")));
+    assert_false(mime_charset_is_listed(STR("no-such-set")));
+}
+
 /* ---- cutting ---- */
 
 static void headers(void **state)
@@ -575,6 +607,7 @@ int main(void)
         cmocka_unit_test(dates),
         cmocka_unit_test(words),
         cmocka_unit_test(charsets),
+        cmocka_unit_test(fallback_charset),
         cmocka_unit_test(headers),
         cmocka_unit_test(parts),
         cmocka_unit_test(offsets),

@@ -279,6 +279,10 @@ static void single_problems(void **state)
     assert_problems("[server]\nlog = syslog\n",
                     "a.conf:2: bad value for 'log': allowed is stderr, journal or file:/path\n");
     assert_problems(
+        "[server]\ncharset = klingon\n",
+        "a.conf:2: bad value 'klingon' for 'charset': allowed is a name such as windows-1252, "
+        "iso-8859-15 or koi8-r\n");
+    assert_problems(
         "[server]\ntime_zone = /etc/x\n",
         "a.conf:2: bad value for 'time_zone': allowed is a name such as Europe/Berlin\n");
     assert_problems("[postman]\nrelay = localhost\n",

@@ -120,6 +120,23 @@ static void list(void **state)
     CHECK(w, c, "<mailboxList id=\"L2\" pureFolder=\"sometimes\"/>",
           ERROR("L2", "illegal attribute value", "502"));
 
+    /* for clients of 5.x, only when it is wanted */
+    w->x.legacy_mailbox = true;
+    say(w, c, "<mailboxList id=\"L5\" filter=\"INBOX\"/>");
+    EXPECT_BOX(c, "<mailbox id=\"L5\" mailbox=\"INBOX\" UIDValidity=\"" VALIDITY
+                  "\" UIDNext=\"3\" Messages=\"2\" "
+                  "Unseen=\"1\" Media=\"2\" UnseenMedia=\"1\" Size=\"35\" "
+                  "Oldest=\"20240102093000\" messages=\"2\" size=\"35\" "
+                  "oldest=\"20240102093000\" isFolder=\"yes\"/>");
+    EXPECT(c, "<response id=\"L5\"/>");
+    say(w, c, "<mailboxList id=\"L6\" filter=\"%\" pureFolder=\"yes\" />");
+    take(c);
+    EXPECT(c, "<mailbox id=\"L6\" mailbox=\"Archive\" isFolder=\"yes\" pureFolder=\"yes\"/>");
+    assert_null(strstr(take_box(c), "oldest")); /* Contacts is empty */
+    assert_non_null(strstr(c->text, " Size=\"0\" Class=\"IPF.Contact\" messages=\"0\" size=\"0\""));
+    EXPECT(c, "<response id=\"L6\"/>");
+    w->x.legacy_mailbox = false;
+
     /* BoxSeq and UIDValidity are there for what is selectable. */
     say(w, c, "<mailboxList id=\"L4\" filter=\"INBOX\"/>");
     assert_non_null(strstr(take(c), " BoxSeq=\""));
