@@ -191,7 +191,7 @@ chroot-check:
 
 run: packages-build
 	@$(MAKE) --no-print-directory programs
-	@tools/run-demo $(BUILD)
+	@BUILD=$(BUILD) tools/run-demo
 
 bench: packages-build packages-bench
 	@$(MAKE) --no-print-directory programs $(BUILD)/echo-bench
