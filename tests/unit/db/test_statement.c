@@ -193,6 +193,42 @@ static void test_upkeep(void **state)
     assert_int_equal(db_check(db), ERR_OK);
 }
 
+/*
+ * A reader that holds an old snapshot keeps the log from being brought home whole: it is tried again as it grows, and
+ * when the reader is gone it is brought home and begun anew (design 4: RESTART at 64 MiB), so that the file does not grow.
+ */
+static void test_upkeep_with_reader(void **state)
+{
+    struct db *db = *state, *reader = NULL;
+    char wal[80];
+    struct stat before, after;
+    int64_t i = 10;
+
+    assert_int_equal(db_migrate(db, steps, 3), ERR_OK);
+    assert_int_equal(db_open(path, DB_READONLY, &reader), ERR_OK);
+    assert_int_equal(db_read_begin(reader), ERR_OK);
+    assert_int_equal(number(reader, "SELECT count(*) FROM a"), 1);
+    for (; i < 90; i++) {
+        assert_int_equal(db_once(db, grow, &i), ERR_OK);
+        db_upkeep(db, false);
+    }
+    assert_true(db_wal_bytes(db) > 70 << 20); /* nothing could be given back, and nobody waited */
+    db_read_end(reader);
+    snprintf(wal, sizeof wal, "%s-wal", path);
+    assert_int_equal(stat(wal, &before), 0);
+    assert_int_equal(db_once(db, grow, &i), ERR_OK);
+    db_upkeep(db, false);
+    assert_int_equal(db_wal_bytes(db), 0);
+    for (i++; i < 130; i++) {
+        assert_int_equal(db_once(db, grow, &i), ERR_OK);
+        db_upkeep(db, false);
+    }
+    assert_int_equal(stat(wal, &after), 0);
+    assert_true(after.st_size <= before.st_size + (2 << 20));
+    assert_int_equal(db_check(db), ERR_OK);
+    db_close(&reader);
+}
+
 /* A second process's reader sees whole rounds only, and does not stop the writer. */
 static void test_reader(void **state)
 {
@@ -224,6 +260,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_values, setup, teardown),
         cmocka_unit_test_setup_teardown(test_broken_off, setup, teardown),
         cmocka_unit_test_setup_teardown(test_upkeep, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_upkeep_with_reader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reader, setup, teardown),
     };
     int rc;
