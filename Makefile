@@ -33,7 +33,7 @@ LDFLAGS  += -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SAN)
 
 # Lowest floor first; archives are linked in the reverse order.
 ROOMS   := base shm codec conf net db store auth ximss doors proc
-srcdir   = $(if $(filter shm,$1),shm,src/$1)
+srcdir   = $(if $(filter shm,$1),shm,$(if $(filter tools,$1),tools/lib,src/$1))
 room_src = $(wildcard $(call srcdir,$1)/*.c) $(if $(filter ximss,$1),$(wildcard src/ximss/ops/*.c))
 room_obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(call room_src,$1))
 LIBS    := $(foreach r,$(ROOMS),$(if $(call room_src,$r),$(BUILD)/lib/lib$r.a))
@@ -43,7 +43,7 @@ LINK     = $(call rev,$(LIBS))
 L_base := -lmd -lbsd
 L_xml  := $(shell pkg-config --libs libxml-2.0 2>/dev/null)
 LDLIBS := $(L_xml) $(shell pkg-config --libs libuv openssl sqlite3 libgsasl libcrypt gmime-3.0 libzstd 2>/dev/null) -lunistring $(L_base)
-L_tool := $(L_xml) $(shell pkg-config --libs gmime-3.0 openssl ncursesw 2>/dev/null) -lm $(L_base)
+L_tool := $(L_xml) $(shell pkg-config --libs gmime-3.0 openssl ncursesw jansson 2>/dev/null) -lm $(L_base)
 
 all: packages-build
 	@$(MAKE) --no-print-directory programs
@@ -69,7 +69,7 @@ $(BUILD)/lib/lib$1.a: $(call room_obj,$1) $(BUILD)/lib/lib$1.list
 	@rm -f $$@
 	@ar rcs $$@ $$(filter %.o,$$^)
 endef
-$(foreach r,$(ROOMS),$(eval $(call room_rule,$r)))
+$(foreach r,$(ROOMS) tools,$(eval $(call room_rule,$r)))
 
 GEN := $(BUILD)/gen/optag_rows.h $(BUILD)/gen/optag_sorted.h
 
@@ -86,12 +86,13 @@ $(GEN) &: src/ximss/ops.tbl
 	    LC_ALL=C sort -t '"' -k 2,2 > $(@D)/optag_sorted.h
 	@grep '^OP(' $< > $(@D)/optag_rows.h
 
-# --- programs: build/ximssd, and build/NAME from tools/NAME.c or tools/NAME/*.c
+# --- programs: build/ximssd, and build/NAME from tools/NAME.c or tools/NAME/*.c; tools/lib is what tools share
 
 tool_src = $(wildcard tools/$1.c tools/$1/*.c)
 tool_obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(call tool_src,$1))
-TOOLS    := $(sort $(patsubst tools/%.c,%,$(wildcard tools/*.c)) $(patsubst tools/%/,%,$(dir $(wildcard tools/*/*.c))))
-TOOL_LIBS = $(call rev,$(filter %/libbase.a %/libshm.a %/libcodec.a %/libconf.a,$(LIBS)))
+TOOLS    := $(sort $(patsubst tools/%.c,%,$(wildcard tools/*.c)) \
+              $(filter-out lib,$(patsubst tools/%/,%,$(dir $(wildcard tools/*/*.c)))))
+TOOL_LIBS = $(BUILD)/lib/libtools.a $(call rev,$(filter %/libbase.a %/libshm.a %/libcodec.a %/libconf.a,$(LIBS)))
 DAEMON   := $(if $(wildcard src/main.c),ximssd)
 PROGRAMS := $(addprefix $(BUILD)/,$(DAEMON) $(TOOLS))
 # The test build (design 9.8): the files that ask for TEST_CLOCK are compiled a second time with it and linked in front

@@ -2,36 +2,59 @@
 // SPDX-FileCopyrightText: The ximssd authors
 #include "codec/ctlmsg.h"
 
+#include <stdio.h>
+
 #include "base/utf8.h"
 
-struct verb_row {
-    const char *words, *doc;
-    enum ipc_role role;
-};
-
-static const struct verb_row verbs[CTL_VERB_COUNT] = {
-    [CTL_NONE] = {"", "", IPC_ROLE_ANY},
-#define CTL(name, w, r, body, d) [CTL_##name] = {w, d, IPC_ROLE_##r},
+static const struct ctl_row rows[CTL_VERB_COUNT] = {
+    [CTL_NONE] = {"", "", "", IPC_ROLE_ANY, CTL_TOOL, 0},
+#define CTL(name, w, r, reach, flags, a, body, d) \
+    [CTL_##name] = {w, a, d, IPC_ROLE_##r, CTL_##reach, flags},
 #include "codec/ctl.tbl"
 #undef CTL
 };
 
-const char *ctl_verb_words(enum ctl_verb v)
+const struct ctl_row *ctl_row(enum ctl_verb v)
 {
     BUG_IF((unsigned)v >= CTL_VERB_COUNT);
-    return verbs[v].words;
+    return &rows[v];
 }
 
-const char *ctl_verb_doc(enum ctl_verb v)
+/* How many of the words a verb is made of; 0: it is another one. */
+static int fits(struct str verb, char *const *words, int n)
 {
-    BUG_IF((unsigned)v >= CTL_VERB_COUNT);
-    return verbs[v].doc;
+    struct str word;
+    int used = 0;
+    while (str_split(&verb, ' ', &word)) {
+        if (used == n || !str_eq(word, str_of(words[used])))
+            return 0;
+        used++;
+    }
+    return used;
 }
 
-enum ipc_role ctl_verb_role(enum ctl_verb v)
+enum ctl_verb ctl_verb_find(char *const *words, int n, int *used)
 {
-    BUG_IF((unsigned)v >= CTL_VERB_COUNT);
-    return verbs[v].role;
+    enum ctl_verb best = CTL_NONE;
+    *used = 0;
+    for (int v = 1; v < CTL_VERB_COUNT; v++) {
+        int k = fits(str_of(rows[v].words), words, n);
+        if (k > *used) {
+            *used = k;
+            best = (enum ctl_verb)v;
+        }
+    }
+    return best;
+}
+
+const char *ctl_who(char to[CTL_WHO], enum ipc_role role, uint32_t number)
+{
+    const char *name = (unsigned)role < IPC_ROLE_COUNT ? ipc_role_name(role) : "unknown";
+    if (role == IPC_ROLE_MASTER || role == IPC_ROLE_AUTH)
+        snprintf(to, CTL_WHO, "%s", name);
+    else
+        snprintf(to, CTL_WHO, "%s %u", name, number + 1);
+    return to;
 }
 
 enum err ctl_request_parse(struct str packet, struct ctl_head *head, struct str *body)
@@ -42,7 +65,8 @@ enum err ctl_request_parse(struct str packet, struct ctl_head *head, struct str 
     *body = str_sub(packet, sizeof *head, packet.n);
     if (head->version != CTL_VERSION)
         return ERR_PACKET;
-    return head->verb != CTL_NONE && head->verb < CTL_VERB_COUNT ? ERR_OK : ERR_NOT_FOUND;
+    return head->verb < CTL_VERB_COUNT && rows[head->verb].reach != CTL_TOOL ? ERR_OK
+                                                                             : ERR_NOT_FOUND;
 }
 
 enum err ctl_reply_parse(struct str packet, struct ctl_reply *head, struct str *text)

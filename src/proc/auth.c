@@ -188,9 +188,6 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
         auth_job_answer(a, from->number, (enum err)(it->id < ERR_COUNT ? it->id : ERR_PACKET),
                         it->body);
         break;
-    case IPC_CTL:
-        auth_ctl(a, it);
-        break;
     default:
         break;
     }
@@ -233,6 +230,7 @@ static const struct child_hooks hooks = {.start = start,
                                          .item = item,
                                          .peer_up = peer_up,
                                          .peer_gone = peer_gone,
+                                         .ctl = auth_ctl,
                                          .prepare = prepare,
                                          .apply = apply,
                                          .forget = forget};

@@ -95,5 +95,5 @@ void auth_features(struct auth_proc *a, struct bus_peer *worker, const struct ip
 /* --- auth_password.c */
 void auth_password(struct auth_proc *a, struct bus_peer *keeper, const struct ipc_item *it);
 
-/* --- auth_ctl.c: the account verbs of ximssctl (body and answer: proc/ctl.tbl). */
-void auth_ctl(struct auth_proc *a, const struct ipc_item *it);
+/* --- auth_ctl.c: hooks->ctl, the verbs of ximssctl that auth answers (codec/ctl.tbl). */
+void auth_ctl(struct child *c, const struct ipc_item *it);

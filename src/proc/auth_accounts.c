@@ -2,7 +2,9 @@
 // SPDX-FileCopyrightText: The ximssd authors
 #include "proc/auth_accounts.h"
 
-#define LIST_PIECE 64 /* accounts */
+#define PAGE_ROWS 64 /* accounts of one answer ... */
+#define PAGE_BYTES \
+    49152 /* ... or less, when names are long: one has 2,000 bytes at most, with its escapes */
 
 static void put_account(struct buf *b, const struct account *a)
 {
@@ -34,27 +36,35 @@ static void say_problem(const struct accounts_request *rq, accounts_out_fn *out,
     buf_free(&b);
 }
 
-static enum err list(struct directory *d, accounts_out_fn *out, void *ctx)
+/* One page, behind the name that the body says; the next one begins behind its last name. */
+static enum err list(struct directory *d, struct str body, accounts_out_fn *out, void *ctx)
 {
-    static struct account rows[LIST_PIECE];
-    struct name after = {.n = 0};
-    const char *sep = "{\"accounts\":[";
-    uint32_t n = LIST_PIECE;
-    enum err e = ERR_OK;
-    while (e == ERR_OK && n == LIST_PIECE) {
-        struct buf b;
-        e = directory_list(d, name_str(&after), rows, LIST_PIECE, &n);
-        buf_init(&b, IPC_BODY_MAX);
-        for (uint32_t i = 0; e == ERR_OK && i < n; i++) {
-            buf_str(&b, str_of(sep));
-            put_account(&b, &rows[i]);
-            sep = ",";
-            after = rows[i].name;
-        }
-        out(ctx, buf_slice(&b));
-        buf_free(&b);
+    static struct account rows[PAGE_ROWS];
+    struct ipc_in in = {body, false};
+    struct str after = ipc_get_str(&in);
+    struct buf b;
+    uint32_t n = 0, i = 0;
+    if (ipc_in_end(&in) != ERR_OK)
+        return ERR_ATTR_VALUE;
+    enum err e = directory_list(d, after, rows, PAGE_ROWS, &n);
+    if (e != ERR_OK)
+        return e;
+    buf_init(&b, IPC_BODY_MAX);
+    buf_lit(&b, "{\"accounts\":[");
+    for (; i < n && b.n < PAGE_BYTES; i++) {
+        if (i != 0)
+            buf_char(&b, ',');
+        put_account(&b, &rows[i]);
     }
-    out(ctx, *sep == ',' ? STR("]}") : STR("{\"accounts\":[]}"));
+    buf_char(&b, ']');
+    if (i < n || n == PAGE_ROWS) {
+        buf_lit(&b, ",\"next\":");
+        ctl_json_str(&b, name_str(&rows[i - 1].name));
+    }
+    buf_char(&b, '}');
+    out(ctx, buf_slice(&b));
+    e = buf_err(&b);
+    buf_free(&b);
     return e;
 }
 
@@ -114,7 +124,7 @@ enum accounts_next accounts_begin(struct accounts_request *rq, struct directory 
     *rq = (struct accounts_request){.verb = verb};
     buf_init(&rq->password, VERIFIER_PASSWORD_MAX + 1);
     if (verb == CTL_ACCOUNT_LIST) {
-        rq->err = list(d, out, ctx);
+        rq->err = list(d, body, out, ctx);
         return ACCOUNTS_DONE;
     }
     rq->err = take_body(rq, d, opt, target_domain, body);

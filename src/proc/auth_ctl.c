@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: The ximssd authors
-/* The account verbs of ximssctl while the server runs. */
+/* The verbs of ximssctl that auth answers while the server runs. */
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "proc/auth.h"
 #include "proc/auth_accounts.h"
 #include "proc/banks.h"
+#include "proc/child_ctl.h"
 
 struct ctl_request {
     struct auth_proc *a;
@@ -14,21 +15,10 @@ struct ctl_request {
     uint32_t seq;
 };
 
-static void answer(struct auth_proc *a, uint32_t seq, bool last, enum err e, struct str text)
-{
-    struct buf b;
-    buf_init(&b, IPC_BODY_MAX);
-    ipc_put_u32(&b, (uint32_t)e);
-    buf_str(&b, text);
-    bus_put(&a->c->master, IPC_CTL_ANSWER, last, seq, buf_slice(&b));
-    buf_free(&b);
-}
-
 static void out(void *ctx, struct str text)
 {
     const struct ctl_request *r = ctx;
-    if (text.n != 0)
-        answer(r->a, r->seq, false, ERR_OK, text);
+    child_ctl_say(r->a->c, r->seq, text);
 }
 
 /* What others remember of the account goes too. */
@@ -50,7 +40,7 @@ static void finish(struct ctl_request *r)
 {
     if (r->rq.err == ERR_OK && r->rq.verb != CTL_ACCOUNT_LIST)
         forget(r);
-    answer(r->a, r->seq, true, r->rq.err, STR_NONE);
+    child_ctl_done(r->a->c, r->seq, r->rq.err);
     accounts_end(&r->rq);
     free(r);
 }
@@ -67,13 +57,13 @@ static void made(struct auth_proc *a, void *arg, enum err e, struct str body)
     finish(r);
 }
 
-void auth_ctl(struct auth_proc *a, const struct ipc_item *it)
+static void account_verb(struct auth_proc *a, const struct ipc_item *it)
 {
     static const struct ip ours;
     struct buf job;
     struct ctl_request *r = calloc(1, sizeof *r);
     if (r == NULL) {
-        answer(a, it->seq, true, ERR_NOMEM, STR_NONE);
+        child_ctl_done(a->c, it->seq, ERR_NOMEM);
         return;
     }
     r->a = a;
@@ -90,5 +80,20 @@ void auth_ctl(struct auth_proc *a, const struct ipc_item *it)
     if (e != ERR_OK) {
         accounts_finish(&r->rq, a->dir, e, NULL, 0, out, r);
         finish(r);
+    }
+}
+
+void auth_ctl(struct child *c, const struct ipc_item *it)
+{
+    switch (it->id) {
+    case CTL_ACCOUNT_ADD:
+    case CTL_ACCOUNT_LIST:
+    case CTL_ACCOUNT_PASSWD:
+    case CTL_ACCOUNT_REMOVE:
+        account_verb(c->data, it);
+        break;
+    default:
+        child_ctl_done(c, it->seq, ERR_UNSUPPORTED);
+        break;
     }
 }

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proc/child_ctl.h"
 #include "proc/master.h"
 
 #define BEAT           CLOCK_SEC
@@ -223,6 +224,9 @@ static void master_item(struct bus_peer *b, const struct ipc_item *it)
         break;
     case IPC_START:
         begin(c, it);
+        break;
+    case IPC_CTL:
+        child_ctl(c, it);
         break;
     case IPC_STOP:
         if (c->started && c->hooks->stop != NULL)

@@ -39,6 +39,8 @@ struct child_hooks {
     void (*peer_up)(struct child *c, struct child_peer *p);
     /* It is gone; *p is freed afterwards. A successor comes with peer_up(). */
     void (*peer_gone)(struct child *c, struct child_peer *p);
+    /* A question of ximssctl, or NULL (child_ctl.h). */
+    void (*ctl)(struct child *c, const struct ipc_item *it);
     void (*stop)(struct child *c, bool gracefully); /* NULL: leave at once */
     /*
      * A reload (design 2.5), each may be NULL: makes what `next` needs and can fail; then either c->conf is the new

@@ -69,6 +69,7 @@ struct master {
     int signal_fd;
     int log_fd;
     sigset_t old_mask;
+    int64_t started; /* clock_mono() */
     bool stopping;
     int64_t stop_deadline;
     struct certificate_stamp cert_stamp; /* of the files in use */

@@ -252,6 +252,7 @@ static enum err count_processes(struct master *m)
 enum err master_prepare(struct master *m)
 {
     int run_dir = -1;
+    m->started = clock_mono();
     enum err e = read_conf(m);
     if (e == ERR_OK)
         log_warnings(m);

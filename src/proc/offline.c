@@ -23,7 +23,7 @@
 
 static void reply(enum err e, bool last, struct str text)
 {
-    struct ctl_reply head = {CTL_VERSION, (uint32_t)e, last};
+    struct ctl_reply head = {CTL_VERSION, (uint32_t)e, last, IPC_ROLE_AUTH, 0};
     struct iovec io[2] = {{&head, sizeof head}, {.iov_len = text.n}};
     struct msghdr m = {.msg_iov = io, .msg_iovlen = 2};
     memcpy(&io[1].iov_base, &text.p, sizeof text.p);
@@ -92,6 +92,8 @@ static enum err serve(const struct conf *c, struct directory *d, struct str pack
     enum err e = ctl_request_parse(packet, &head, &body);
     if (e != ERR_OK)
         return e;
+    if ((ctl_row((enum ctl_verb)head.verb)->flags & CTLF_OFFLINE) == 0)
+        return ERR_UNSUPPORTED;
     if (accounts_begin(&rq, d, &opt, c->domains[0].name, (enum ctl_verb)head.verb, body, out,
                        NULL) == ACCOUNTS_MAKE) {
         e = verifier_make(buf_slice(&rq.password), &opt, &v);
@@ -136,13 +138,16 @@ int offline_auth(const char *conf_path)
         e = take_lock(c);
     if (e == ERR_OK)
         e = open_directory(c, &a, &d);
-    ssize_t n = e == ERR_OK ? recv(REQUEST_FD, bytes, sizeof bytes, 0) : 0;
-    if (e == ERR_OK)
-        e = n > 0 ? serve(c, d, (struct str){bytes, (size_t)n}) : ERR_EOF;
-    explicit_bzero(bytes, sizeof bytes);
+    if (e != ERR_OK)
+        reply(e, true, STR_NONE);
+    ssize_t n = 0;
+    while (e == ERR_OK && (n = recv(REQUEST_FD, bytes, sizeof bytes, 0)) > 0) {
+        enum err verdict = serve(c, d, (struct str){bytes, (size_t)n});
+        explicit_bzero(bytes, (size_t)n);
+        reply(verdict, true, STR_NONE);
+    }
     directory_close(&d);
     arena_free(&a);
-    reply(e, true, STR_NONE);
     log_flush();
     return e == ERR_OK ? 0 : 1;
 }

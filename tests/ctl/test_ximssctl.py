@@ -21,7 +21,7 @@ def any_server(tmp_path, request):
 
 
 def accounts(server):
-    return {a["account"]: a for a in json.loads(server.ctl("account", "list").stdout)["accounts"]}
+    return {a["account"]: a for a in json.loads(server.ctl("--json", "account", "list").stdout)["accounts"]}
 
 
 def refused(server, *args, stdin=""):
@@ -101,27 +101,45 @@ def test_password_change_forgets_the_verified_one(server):
     server.client().login("dora", "battery-staple")
 
 
+VERSION = 2  # of codec/ctlmsg.h
+HEAD, REPLY = struct.Struct("III"), struct.Struct("IIIII")
+
+
+def control(server, timeout=20):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect(os.path.join(server.run_dir, "control"))
+    s.settimeout(timeout)
+    return s
+
+
+def answer(s):
+    """(verdict, text) of one answer; verdict 0: done."""
+    text = b""
+    while True:
+        packet = s.recv(70000)
+        assert packet, "the server closed"
+        version, err, last, _, _ = REPLY.unpack(packet[:REPLY.size])
+        assert version == VERSION
+        text += packet[REPLY.size:]
+        if last:
+            return err, text
+
+
 def test_socket_is_private_and_survives_rubbish(server):
-    path = os.path.join(server.run_dir, "control")
-    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-    for rubbish in (b"", b"x", struct.pack("III", 99, 1, 0), struct.pack("III", 1, 0, 0), struct.pack("III", 1, 9999, 0),
-                    struct.pack("III", 1, 1, 0), struct.pack("III", 1, 1, 77), struct.pack("III", 1, 1, 0) + b"\xff" * 60000):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
-            s.settimeout(5)
-            s.connect(path)
+    assert stat.S_IMODE(os.stat(os.path.join(server.run_dir, "control")).st_mode) == 0o600
+    for rubbish in (b"", b"x", HEAD.pack(99, 1, 0), HEAD.pack(VERSION, 0, 0), HEAD.pack(VERSION, 9999, 0),
+                    HEAD.pack(VERSION, 1, 0), HEAD.pack(VERSION, 1, 77), HEAD.pack(VERSION, 1, 2**32 - 1),
+                    HEAD.pack(VERSION, 1, 0) + b"\xff" * 60000, HEAD.pack(VERSION, 1, 0) + b"\xff" * 70000):
+        with control(server) as s:
             s.send(rubbish)
-            if len(rubbish) >= 12:
-                version, err, _ = struct.unpack("III", s.recv(70000)[:12])
-                assert version == 1 and (err != 0 or s.recv(70000))
-    # more idle clients than there are places do not lock an admin out for ever
-    idle = []
-    for _ in range(40):
-        s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        s.connect(path)
-        idle.append(s)
+            if rubbish:
+                err, text = answer(s)
+                assert err != 0 and (not text or "error" in json.loads(text)), rubbish[:12]
+    # more idle clients than there are places do not lock an admin out
+    idle = [control(server) for _ in range(40)]
+    assert accounts(server)
     for s in idle:
         s.close()
-    assert wait_for(lambda: server.ctl("account", "list", check=False).returncode == 0)
     server.session()
 
 

@@ -18,12 +18,12 @@ BUILD = os.environ.get("XIMSSD_BUILD", os.path.join(ROOT, "build"))
 MAKE = shlex.split(os.environ.get("XIMSSD_MAKE", f"BUILD={BUILD}"))
 SANITIZED = "XIMSSD_SANITIZED" in os.environ
 TOOLS = {os.path.basename(p)[:-2] for p in glob.glob(os.path.join(ROOT, "tools/*.c"))} \
-    | {p.split("/")[-2] for p in glob.glob(os.path.join(ROOT, "tools/*/*.c"))}
+    | {p.split("/")[-2] for p in glob.glob(os.path.join(ROOT, "tools/*/*.c"))} - {"lib"}
 PROGRAMS = [os.path.join(BUILD, name) for name in ["ximssd", *sorted(TOOLS)]]
 # Libraries of each tool besides libc and libbsd.
 LOADED = {
     "ximss-top": {"libncursesw", "libtinfo", "libpanelw", "libm"},
-    "ximssctl": set(),
+    "ximssctl": {"libjansson"},
     "ximss": {"libssl", "libcrypto", "libxml2"},
     "ximss-bench": {"libssl", "libcrypto", "libxml2", "libm"},
 }

@@ -28,7 +28,7 @@ LIBRARIES = {
 }
 NOT_UNISTRING = {"unistd.h"}
 TOOL_ROOMS = {"base", "shm", "codec", "conf"}
-TOOL_LIBRARIES = {"bsd", "openssl", "ncurses"}
+TOOL_LIBRARIES = {"bsd", "openssl", "ncurses", "jansson"}
 
 
 class Tree:

@@ -4,7 +4,7 @@
 /*
  * play: runs a script against a server; talk: what is typed against it. Both print the dialogue to standard output.
  */
-#include "tools/ximss/link.h"
+#include "tools/lib/link.h"
 #include "tools/ximss/script.h"
 
 enum { EXIT_FINE, EXIT_MISMATCH, EXIT_USAGE, EXIT_NO_SERVER, EXIT_SCRIPT };

@@ -31,7 +31,7 @@ static void test_request(void **state)
 static void test_reply(void **state)
 {
     (void)state;
-    struct ctl_reply r = {CTL_VERSION, ERR_QUOTA, 1}, got;
+    struct ctl_reply r = {CTL_VERSION, ERR_QUOTA, 1, IPC_ROLE_WORKER, 3}, got;
     struct str text, packet = {(const char *)&r, sizeof r};
     assert_int_equal(ctl_reply_parse(packet, &got, &text), ERR_OK);
     assert_int_equal(got.err, ERR_QUOTA);
@@ -40,17 +40,48 @@ static void test_reply(void **state)
     assert_int_equal(ctl_reply_parse(str_sub(packet, 0, sizeof r - 1), &got, &text), ERR_SYNTAX);
 }
 
-static void test_every_verb_has_words_and_a_role(void **state)
+static void test_every_verb_is_found_by_its_words(void **state)
 {
     (void)state;
     for (int v = 1; v < CTL_VERB_COUNT; v++) {
-        assert_true(ctl_verb_words((enum ctl_verb)v)[0] != 0);
-        assert_true(ctl_verb_doc((enum ctl_verb)v)[0] != 0);
-        assert_int_not_equal(ctl_verb_role((enum ctl_verb)v), IPC_ROLE_ANY);
-        for (int w = 1; w < v; w++)
-            assert_string_not_equal(ctl_verb_words((enum ctl_verb)v),
-                                    ctl_verb_words((enum ctl_verb)w));
+        const struct ctl_row *row = ctl_row((enum ctl_verb)v);
+        char text[64], more[] = "more";
+        char *words[8];
+        int n = 0, used;
+        assert_true(row->words[0] != 0 && row->doc[0] != 0);
+        assert_true(strlen(row->words) < sizeof text);
+        memcpy(text, row->words, strlen(row->words) + 1);
+        for (char *at = text, *word; (word = strsep(&at, " ")) != NULL;)
+            words[n++] = word;
+        words[n] = more;
+        assert_int_equal(ctl_verb_find(words, n + 1, &used), v);
+        assert_int_equal(used, n);
+        /* a verb of one word less may be another one, never this one */
+        assert_int_not_equal(ctl_verb_find(words, n - 1, &used), v);
     }
+}
+
+static void test_what_is_no_verb(void **state)
+{
+    (void)state;
+    char account[] = "account", lis[] = "lis", listing[] = "listing", both[] = "account list";
+    char *const words[][2] = {{account, lis}, {account, listing}, {lis, account}, {both, account}};
+    int used;
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        assert_int_equal(ctl_verb_find(words[i], 2, &used), CTL_NONE);
+        assert_int_equal(used, 0);
+    }
+    assert_int_equal(ctl_verb_find(words[0], 0, &used), CTL_NONE);
+}
+
+static void test_who(void **state)
+{
+    (void)state;
+    char to[CTL_WHO];
+    assert_string_equal(ctl_who(to, IPC_ROLE_AUTH, 0), "auth");
+    assert_string_equal(ctl_who(to, IPC_ROLE_WORKER, 0), "worker 1");
+    assert_string_equal(ctl_who(to, IPC_ROLE_KEEPER, 63), "keeper 64");
+    assert_string_equal(ctl_who(to, (enum ipc_role)77, 0), "unknown 1");
 }
 
 static void test_json(void **state)
@@ -91,7 +122,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_request),
         cmocka_unit_test(test_reply),
-        cmocka_unit_test(test_every_verb_has_words_and_a_role),
+        cmocka_unit_test(test_every_verb_is_found_by_its_words),
+        cmocka_unit_test(test_what_is_no_verb),
+        cmocka_unit_test(test_who),
         cmocka_unit_test(test_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: The ximssd authors
-#include "tools/ximss/link.h"
+#include "tools/lib/link.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
