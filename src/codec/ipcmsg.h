@@ -50,6 +50,13 @@ enum ipc_type {
     IPC_TYPE_COUNT,
 };
 
+/* How a process is to finish. */
+enum ipc_stop {
+    IPC_STOP_NOW,
+    IPC_STOP_CLOSE, /* nobody takes its place: workers close their listening sockets and refuse logins */
+    IPC_STOP_LEAVE, /* a successor is there: workers only stop accepting */
+};
+
 enum ipc_fd { IPC_NOFD, IPC_FD, IPC_MEMFD };
 
 /* Item flag: the body is in a memfd that travels with the packet. */

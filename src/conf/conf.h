@@ -180,6 +180,9 @@ void conf_change_text(const struct conf_change *c, char *to, size_t size);
  */
 size_t conf_warnings(const struct conf *c, bool root, const char **list, size_t max);
 
+/* A time as in a configuration ("90s", "10m", "0"), for arguments of commands. ERR_SYNTAX. */
+enum err conf_time(struct str text, int64_t *ns) CHECKED;
+
 /* The domain of that name (any case), or NULL when it is not one of ours. */
 const struct conf_domain *conf_domain_find(const struct conf *c, struct str name);
 

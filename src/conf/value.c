@@ -129,9 +129,21 @@ static enum err set_word(const struct row *r, struct str text, void *field)
     return ERR_SYNTAX;
 }
 
+enum err conf_time(struct str text, int64_t *ns)
+{
+    uint64_t v = 0;
+    enum err e =
+        str_eq(text, STR("0")) ? ERR_OK : parse_scaled(text, time_units, ARRAY_LEN(time_units), &v);
+    if (e != ERR_OK || v > INT64_MAX)
+        return ERR_SYNTAX;
+    *ns = (int64_t)v;
+    return ERR_OK;
+}
+
 static enum err set_number(const struct row *r, struct str text, void *field)
 {
     uint64_t v = 0;
+    int64_t ns = 0;
     enum err e;
     if (r->type == ROW_AUTO && str_ieq(text, STR("auto"))) {
         *(uint32_t *)field = 0;
@@ -139,18 +151,18 @@ static enum err set_number(const struct row *r, struct str text, void *field)
     }
     if (r->type == ROW_SIZE)
         e = parse_scaled(text, size_units, ARRAY_LEN(size_units), &v);
-    else if (r->type == ROW_TIME && str_eq(text, STR("0")))
-        e = ERR_OK;
     else if (r->type == ROW_TIME)
-        e = parse_scaled(text, time_units, ARRAY_LEN(time_units), &v);
+        e = conf_time(text, &ns);
     else
         e = str_u64(text, UINT32_MAX, &v);
+    if (r->type == ROW_TIME)
+        v = (uint64_t)ns;
     if (e != ERR_OK || v < (uint64_t)r->min || v > (uint64_t)r->max)
         return ERR_SYNTAX;
     if (r->type == ROW_SIZE)
         *(size_t *)field = (size_t)v;
     else if (r->type == ROW_TIME)
-        *(int64_t *)field = (int64_t)v;
+        *(int64_t *)field = ns;
     else
         *(uint32_t *)field = (uint32_t)v;
     return ERR_OK;

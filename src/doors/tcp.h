@@ -124,6 +124,7 @@ struct tcp_door {
     struct idmap conns; /* id -> struct tcp_conn */
     size_t input_bytes; /* of all incomplete messages together (limits.input_memory) */
     uint32_t next_attempt;
+    bool no_logins; /* the server is about to go (530) */
     bool stopping;
 };
 

@@ -145,6 +145,10 @@ static void run(struct tcp_conn *c, const struct xelem *e, struct str id, struct
         op_bye(c, id);
         break;
     case OP_LOGIN:
+        if (c->door->no_logins) {
+            tcp_respond(c, id, ERR_SHUTTING_DOWN);
+            break;
+        }
         tcp_login_begin(c, e, id);
         break;
     case OP_AUTH:

@@ -79,7 +79,8 @@ static void look_for_lost(struct child *c)
             if (c->lost[role][i].since == 0 || now - c->lost[role][i].since < LOST_PATIENCE)
                 continue;
             log_write(LOG_FAILURES, "CHILD", 0, NULL, "%s %u: no way to speak to %s %u: ending",
-                      ipc_role_name(c->role), c->number, ipc_role_name((enum ipc_role)role), i);
+                      ipc_role_name(c->role), c->number + 1, ipc_role_name((enum ipc_role)role),
+                      i + 1);
             c->lost[role][i].since = 0;
             child_leave(c, 1);
         }
@@ -194,6 +195,17 @@ static void begin(struct child *c, const struct ipc_item *it)
     bus_put(&c->master, IPC_READY, 0, 0, STR_NONE);
 }
 
+static void stop(struct child *c, const struct ipc_item *it)
+{
+    struct ipc_in in = {it->body, false};
+    uint64_t within = ipc_get_u64(&in);
+    BUG_IF(ipc_in_end(&in) != ERR_OK || it->id > IPC_STOP_LEAVE);
+    if (c->started && c->hooks->stop != NULL && it->id != IPC_STOP_NOW)
+        c->hooks->stop(c, (enum ipc_stop)it->id, (int64_t)within);
+    else
+        child_leave(c, 0);
+}
+
 static void master_item(struct bus_peer *b, const struct ipc_item *it)
 {
     struct child *c = b->arg;
@@ -229,10 +241,7 @@ static void master_item(struct bus_peer *b, const struct ipc_item *it)
         child_ctl(c, it);
         break;
     case IPC_STOP:
-        if (c->started && c->hooks->stop != NULL)
-            c->hooks->stop(c, it->id != 0);
-        else
-            child_leave(c, 0);
+        stop(c, it);
         break;
     default:
         c->hooks->item(c, b, it);

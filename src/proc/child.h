@@ -41,7 +41,8 @@ struct child_hooks {
     void (*peer_gone)(struct child *c, struct child_peer *p);
     /* A question of ximssctl, or NULL (child_ctl.h). */
     void (*ctl)(struct child *c, const struct ipc_item *it);
-    void (*stop)(struct child *c, bool gracefully); /* NULL: leave at once */
+    /* Finish, and call child_leave(), `within` ns; may come again with another time. NULL: leave at once */
+    void (*stop)(struct child *c, enum ipc_stop how, int64_t within);
     /*
      * A reload (design 2.5), each may be NULL: makes what `next` needs and can fail; then either c->conf is the new
      * one (`old` goes when apply() returns, so nothing may point into it any more), or nothing comes of it.

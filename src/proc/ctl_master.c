@@ -53,6 +53,8 @@ static enum err status(struct master *m, uint32_t seq, struct str body)
                XIMSSD_VERSION, (int)getpid(), seconds(now - m->started),
                m->stopping ? "true" : "false");
     for (uint32_t i = 0; i < m->nchildren; i++) {
+        if (m->children[i].role == IPC_ROLE_CHECK && m->children[i].pid == 0)
+            continue; /* runs only during a reload */
         if (i != 0)
             buf_char(&b, ',');
         put_process(&b, &m->children[i], now);
@@ -71,7 +73,39 @@ static enum err status(struct master *m, uint32_t seq, struct str body)
     return e;
 }
 
+/* --- reload */
+
+static enum err reload(struct master *m, uint32_t seq, struct str body)
+{
+    (void)body;
+    if (m->stopping)
+        return ERR_SHUTTING_DOWN;
+    reload_begin(m, seq);
+    return ERR_WAIT;
+}
+
+/* --- drain */
+
+#define DRAIN_WITHIN (600 * CLOCK_SEC)
+
+static enum err drain(struct master *m, uint32_t seq, struct str body)
+{
+    struct ipc_in in = {body, false};
+    struct str text = ipc_get_str(&in);
+    int64_t within = DRAIN_WITHIN;
+    if (ipc_in_end(&in) != ERR_OK || (text.n != 0 && conf_time(text, &within) != ERR_OK)) {
+        ctl_say(m->ctl, seq, STR("{\"error\":\"a time such as 90s or 10m is needed\"}"));
+        return ERR_SYNTAX;
+    }
+    if (m->stopping)
+        return ERR_SHUTTING_DOWN;
+    master_drain(m, within);
+    return ERR_OK;
+}
+
 static ctl_master_fn *const verbs[CTL_VERB_COUNT] = {
+    [CTL_DRAIN] = drain,
+    [CTL_RELOAD] = reload,
     [CTL_STATUS] = status,
 };
 

@@ -176,21 +176,21 @@ static void apply(struct child *c, const struct conf *old)
 }
 
 /* Sessions that are left get their closing slice; then the banks are closed in order. */
-static void stop(struct child *c, bool gracefully)
+static void stop(struct child *c, enum ipc_stop how, int64_t within)
 {
     struct keeper *k = c->data;
     struct kept *s;
     uint32_t at = 0;
-    if (gracefully) {
-        while ((s = idmap_next(&k->sessions, &at)) != NULL) {
-            s->attached = false;
-            s->why = IPC_WHY_SHUTDOWN;
-            session_end(s->s);
-            keeper_make_ready(s);
-        }
-        for (uint32_t i = 0; i < 1000 && k->sessions.count != 0; i++)
-            keeper_round(k);
+    (void)how;
+    (void)within;
+    while ((s = idmap_next(&k->sessions, &at)) != NULL) {
+        s->attached = false;
+        s->why = IPC_WHY_SHUTDOWN;
+        session_end(s->s);
+        keeper_make_ready(s);
     }
+    for (uint32_t i = 0; i < 1000 && k->sessions.count != 0; i++)
+        keeper_round(k);
     k->stopped = true;
     for (uint32_t bank = 0; bank < BANKS_MAX; bank++)
         store_close(&k->stores[bank]);

@@ -49,7 +49,8 @@ static enum err make_children(struct master *m)
 /* Workers accept clients, so they start when all the others say that they serve. */
 static bool may_start(const struct master *m, const struct master_child *c)
 {
-    if (c->pid != 0 || m->stopping || reload_running(m) || c->role == IPC_ROLE_CHECK)
+    if (c->pid != 0 || m->stopping || reload_running(m) || c->role == IPC_ROLE_CHECK ||
+        (m->draining && c->role == IPC_ROLE_WORKER))
         return false;
     if (c->role != IPC_ROLE_WORKER || c->generation != 0)
         return true;
@@ -87,7 +88,7 @@ static void kill_stalled(struct master *m, int64_t now)
             continue;
         if (now - c->beat > patience_with(c)) {
             log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %u is silent: killed",
-                      ipc_role_name(c->role), c->number);
+                      ipc_role_name(c->role), c->number + 1);
             kill(c->pid, SIGKILL);
             c->beat = now;
         }
@@ -105,38 +106,69 @@ static bool role_runs(const struct master *m, enum ipc_role role)
     return false;
 }
 
-static void stop_step(struct master *m)
+static void tell_to_stop(struct master_child *c, enum ipc_stop how, int64_t until)
 {
-    bool workers = role_runs(m, IPC_ROLE_WORKER);
-    bool late = clock_mono() > m->stop_deadline;
+    int64_t left = until - clock_mono();
+    uint64_t within = left > 0 ? (uint64_t)left : 0;
+    bus_put(&c->bus, IPC_STOP, how, 0, (struct str){(const char *)&within, sizeof within});
+    c->stopping = true;
+}
+
+static void stop_workers(struct master *m, int64_t until)
+{
+    for (uint32_t i = 0; i < m->nlisteners; i++)
+        master_listener_close(&m->listeners[i]);
     for (uint32_t i = 0; i < m->nchildren; i++) {
-        struct master_child *c = &m->children[i];
-        if (c->pid == 0)
-            continue;
-        if (late) {
-            kill(c->pid, SIGKILL);
-        } else if (!c->stopping && (c->role == IPC_ROLE_WORKER || !workers)) {
-            bus_put(&c->bus, IPC_STOP, 1, 0, STR_NONE);
-            c->stopping = true;
-        }
+        if (m->children[i].pid != 0 && m->children[i].role == IPC_ROLE_WORKER)
+            tell_to_stop(&m->children[i], IPC_STOP_CLOSE, until);
     }
 }
 
-static void begin_stop(struct master *m)
+static void begin_stop(struct master *m, int64_t grace)
 {
+    int64_t now = clock_mono();
     if (m->stopping)
         return;
     log_write(LOG_MAJOR, "MASTER", 0, NULL, "stopping");
+    if (!m->draining || m->stop_at > now + grace)
+        m->alert_at = now;
     m->stopping = true;
-    m->stop_deadline = clock_mono() + m->conf->server.shutdown_grace + 10 * CLOCK_SEC;
+    m->stop_at = now + grace;
+    m->stop_deadline = m->stop_at + 10 * CLOCK_SEC;
+    stop_workers(m, m->stop_at);
 }
 
-void master_report(struct master *m, uint32_t seq, enum err e, struct str json)
+void master_drain(struct master *m, int64_t within)
 {
-    (void)m;
-    (void)seq;
-    (void)e;
-    (void)json;
+    int64_t now = clock_mono(), grace = m->conf->server.shutdown_grace;
+    if (m->stopping)
+        return;
+    log_write(LOG_MAJOR, "MASTER", 0, NULL, "draining: no new connections; the end in %llds",
+              (long long)(within / CLOCK_SEC));
+    m->draining = true;
+    m->stop_at = now + within;
+    m->alert_at = within > grace ? m->stop_at - grace : now;
+    stop_workers(m, m->stop_at);
+}
+
+static void stop_step(struct master *m)
+{
+    int64_t now = clock_mono();
+    bool workers = role_runs(m, IPC_ROLE_WORKER);
+    if (m->alert_at != 0 && now >= m->alert_at) {
+        m->alert_at = 0;
+        if (m->stop_at > now && workers)
+            master_say_all(m, STR("The server is shutting down."));
+    }
+    if (m->draining && !m->stopping && !workers)
+        begin_stop(m, 0);
+    for (uint32_t i = 0; i < m->nchildren && m->stopping; i++) {
+        struct master_child *c = &m->children[i];
+        if (c->pid != 0 && now > m->stop_deadline)
+            kill(c->pid, SIGKILL);
+        else if (c->pid != 0 && !c->stopping && !workers)
+            tell_to_stop(c, IPC_STOP_CLOSE, now);
+    }
 }
 
 static void reap(struct master *m)
@@ -175,7 +207,7 @@ static void on_signals(struct master *m)
         if (si.ssi_signo == SIGCHLD)
             reap(m);
         else if (si.ssi_signo == SIGTERM || si.ssi_signo == SIGINT)
-            begin_stop(m);
+            begin_stop(m, m->conf->server.shutdown_grace);
         else if (si.ssi_signo == SIGHUP)
             reload_begin(m, 0);
     }
@@ -239,7 +271,7 @@ static void loop(struct master *m, void (*on_ready)(struct master *))
         }
         reload_tick(m, now);
         start_due(m, now);
-        if (m->stopping)
+        if (m->stopping || m->draining)
             stop_step(m);
         nfds_t n = fill_polls(m, polls);
         log_flush();

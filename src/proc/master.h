@@ -70,8 +70,11 @@ struct master {
     int log_fd;
     sigset_t old_mask;
     int64_t started; /* clock_mono() */
+    bool draining;   /* no new connections; stops when the last one has gone, or at stop_at */
     bool stopping;
-    int64_t stop_deadline;
+    int64_t stop_at;                     /* clock_mono(): sessions end */
+    int64_t alert_at;                    /* users are told; 0: they have been */
+    int64_t stop_deadline;               /* who is left is killed */
     struct certificate_stamp cert_stamp; /* of the files in use */
 };
 
@@ -79,6 +82,9 @@ struct master_options {
     const char *conf_path;
     bool foreground;
 };
+
+/* No new connections from now on; the server stops when the last one has gone, `within` ns at the latest. */
+void master_drain(struct master *m, int64_t within);
 
 /* Runs the server; returns the exit code of the program. */
 int master_run(const struct master_options *opt);
@@ -99,9 +105,9 @@ struct master_listener *master_listener_at(const struct master *m, const struct 
 enum err master_child_start(struct master_child *c) CHECKED;
 /* The child at `pid` has ended: retires its rows, tells the others, plans the next start. */
 void master_child_gone(struct master *m, pid_t pid, int status);
+/* An alert to the users of all sessions (protocol 1, 6). */
+void master_say_all(struct master *m, struct str text);
 struct master_child *master_child_find(struct master *m, enum ipc_role role, uint32_t number);
-/* What somebody at the control socket waits for: JSON. seq 0: nobody. */
-void master_report(struct master *m, uint32_t seq, enum err e, struct str json);
 /* Listeners that a reload has opened: every worker that runs gets them. */
 void master_give_listeners(struct master *m);
 /* A new certificate: every worker that runs gets it. */

@@ -61,7 +61,7 @@ static void kill_stuck(struct master_child *c, const struct ipc_item *it)
     if (h == NULL || h->pid == 0 || h->generation != it->seq || !pairs_in_order(c->m, c, h))
         return;
     log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %u is over its time: killed",
-              ipc_role_name(role), h->number);
+              ipc_role_name(role), h->number + 1);
     kill(h->pid, SIGKILL);
 }
 
@@ -72,7 +72,8 @@ static void on_item(struct bus_peer *p, const struct ipc_item *it)
     switch (it->type) {
     case IPC_READY:
         c->ready = true;
-        log_write(LOG_LOW, "MASTER", 0, NULL, "%s %u is ready", ipc_role_name(c->role), c->number);
+        log_write(LOG_LOW, "MASTER", 0, NULL, "%s %u is ready", ipc_role_name(c->role),
+                  c->number + 1);
         break;
     case IPC_HEARTBEAT:
         if (c->has_shm)
@@ -229,6 +230,18 @@ static enum err give_everything(struct master_child *c)
     return e;
 }
 
+void master_say_all(struct master *m, struct str text)
+{
+    struct buf b;
+    buf_init(&b, IPC_INLINE_MAX);
+    ipc_put_str(&b, text);
+    for (uint32_t i = 0; i < m->nchildren; i++) {
+        if (m->children[i].role == IPC_ROLE_KEEPER && m->children[i].ready)
+            bus_put(&m->children[i].bus, IPC_CTL, CTL_SESSION_SAY_ALL, 0, buf_slice(&b));
+    }
+    buf_free(&b);
+}
+
 /* --- birth */
 
 _Noreturn static void become_child(const struct master_child *c, int bus_fd)
@@ -315,10 +328,10 @@ void master_child_gone(struct master *m, pid_t pid, int status)
     bool orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (!orderly && WIFSIGNALED(status))
         log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %u (pid %d) ended by signal %d",
-                  ipc_role_name(c->role), c->number, (int)pid, WTERMSIG(status));
+                  ipc_role_name(c->role), c->number + 1, (int)pid, WTERMSIG(status));
     else if (!orderly)
         log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %u (pid %d) ended with code %d",
-                  ipc_role_name(c->role), c->number, (int)pid, WEXITSTATUS(status));
+                  ipc_role_name(c->role), c->number + 1, (int)pid, WEXITSTATUS(status));
     /* What it said before it died still counts. */
     while (bus_read(&c->bus, 64) == ERR_OK)
         ;

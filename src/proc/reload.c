@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/ctlmsg.h"
+#include "proc/ctl.h"
 #include "proc/master.h"
 #include "proc/settings.h"
 
@@ -58,8 +59,10 @@ bool reload_running(const struct master *m)
 static void end(struct master *m, enum err e, struct str report)
 {
     struct reload *r = &m->reload;
-    for (uint32_t i = 0; i < r->now.n; i++)
-        master_report(m, r->now.seq[i], e, report);
+    for (uint32_t i = 0; i < r->now.n; i++) {
+        ctl_say(m->ctl, r->now.seq[i], report);
+        ctl_done(m->ctl, r->now.seq[i], e);
+    }
     drop(r);
     r->state = RELOAD_IDLE;
     r->now = r->next;
@@ -131,8 +134,9 @@ static void make_report(struct master *m, const struct conf *old, struct buf *b)
         snprintf(why, sizeof why, "channels: %u until the next start, which will make room for %u",
                  m->channels_room, plain->server.channels);
         log_write(LOG_FAILURES, "MASTER", 0, NULL, "reload: %s", why);
-        buf_lit(b, ",\"note\":");
+        buf_lit(b, ",\"notes\":[");
         ctl_json_str(b, str_of(why));
+        buf_lit(b, "]");
     }
     buf_lit(b, "}");
 }

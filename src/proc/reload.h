@@ -26,7 +26,7 @@ struct master_listener;
 struct ipc_item;
 
 /* Connections that the shared memory has room for at least, so that `channels` can be raised without a restart. */
-#define RELOAD_ROOM 10000u
+#define RELOAD_ROOM 4000u
 
 #define RELOAD_WAITERS 16 /* as many as the control socket has clients */
 

@@ -141,6 +141,9 @@ static enum err open_listener(struct worker_listener *l)
     return e == ERR_OK ? listen_open(&l->l, l->w->c->loop, l->fd, accepted, l) : e;
 }
 
+static void check_stopped(struct timer *t);
+static void end_all(struct timer *t);
+
 static enum err start(struct child *c)
 {
     struct worker *w = c->data;
@@ -149,6 +152,8 @@ static enum err start(struct child *c)
     struct tcp_host host = {.ctx = c, .auth = auth_peer, .keeper = keeper_peer, .closed = left};
     w->c = c;
     timer_init(&w->unsaid_timer, say_unsaid);
+    timer_init(&w->stop_check, check_stopped);
+    timer_init(&w->stop_end, end_all);
     BUG_IF(gate_attach(&w->gate, c->gate_mem, c->gate_bytes) != ERR_OK);
     addrlist_init(&w->clients);
     enum err e = addrlist_parse(&w->clients, conf->server.client_addresses, NULL);
@@ -268,19 +273,34 @@ static void check_stopped(struct timer *t)
         loop_timer_set(w->c->loop, t, 20 * CLOCK_MS);
 }
 
-static void stop(struct child *c, bool gracefully)
+/* The time is over: everybody who is left gets <bye/>. */
+static void end_all(struct timer *t)
+{
+    struct worker *w = CONTAINER_OF(t, struct worker, stop_end);
+    tcp_door_stop(&w->tcp);
+}
+
+/*
+ * Sessions have `within` to come to an end by themselves; deliveries end with the message that is under way. With CLOSE the
+ * listening sockets go, after all who stand in their queues were taken in: a client that comes now is refused at once and
+ * can try another server, instead of waiting for one that is about to go.
+ */
+static void stop(struct child *c, enum ipc_stop how, int64_t within)
 {
     struct worker *w = c->data;
-    if (!gracefully) {
-        child_leave(c, 0);
-        return;
-    }
-    w->stopping = true;
+    if (how == IPC_STOP_CLOSE)
+        w->tcp.no_logins = true;
+    for (uint32_t i = 0; i < w->nlisteners && how == IPC_STOP_CLOSE; i++)
+        worker_listener_drain(w->listeners[i]);
+    if (how == IPC_STOP_CLOSE)
+        w->nlisteners = 0;
     for (uint32_t i = 0; i < w->nlisteners; i++)
         listen_accept(&w->listeners[i]->l, false);
-    tcp_door_stop(&w->tcp);
+    loop_timer_set(c->loop, &w->stop_end, within);
+    if (w->stopping)
+        return;
+    w->stopping = true;
     lmtp_door_stop(&w->lmtp);
-    timer_init(&w->stop_check, check_stopped);
     loop_timer_set(c->loop, &w->stop_check, 0);
 }
 

@@ -47,9 +47,9 @@ struct worker {
     struct worker_listener *listeners[CONF_LISTENERS_MAX + 2];
     uint32_t nlisteners;
     struct worker_next *next; /* NULL: no reload is prepared */
-    uint32_t unsaid; /* refusals since the last line about them */
+    uint32_t unsaid;          /* refusals since the last line about them */
     struct timer unsaid_timer;
-    struct timer stop_check;
+    struct timer stop_check, stop_end;
     bool stopping;
 };
 
@@ -58,7 +58,10 @@ struct conn_options worker_conn_options(const struct conf *c);
 enum err worker_lists_make(struct worker_lists *l, const struct conf_listener *conf) CHECKED;
 void worker_lists_free(struct worker_lists *l);
 
-/* --- worker_reload.c: hooks of struct child_hooks */
+/* --- worker_reload.c */
+/* Takes in who waits in its queue, then closes and frees it. */
+void worker_listener_drain(struct worker_listener *l);
+/* Hooks of struct child_hooks */
 enum err worker_prepare(struct child *c, const struct conf *next);
 void worker_apply(struct child *c, const struct conf *old);
 void worker_forget(struct child *c);

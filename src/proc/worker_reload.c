@@ -62,7 +62,7 @@ static void listener_closed(void *arg)
 }
 
 /* What stands in its queue has been promised a connection by the kernel. */
-static void drain_listener(struct worker_listener *l)
+void worker_listener_drain(struct worker_listener *l)
 {
     listen_drain(&l->l);
     listen_close(&l->l, listener_closed);
@@ -76,7 +76,7 @@ static void apply_listeners(struct worker *w)
         struct worker_listener *l = w->listeners[i];
         size_t at = settings_listener_find(conf, &l->conf->at);
         if (at == conf->nlisteners) {
-            drain_listener(l);
+            worker_listener_drain(l);
             continue;
         }
         l->conf = &conf->listeners[at];

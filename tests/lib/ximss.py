@@ -209,8 +209,10 @@ class Server:
         self.env["XIMSSD_TEST_CLOCK"] = path
 
     def _write_conf(self, conf, server):
-        text = "[server]\ndomain = harbor.example\nstate_dir = %s\nrun_dir = %s\n%s\n" % (
-            self.state_dir, self.run_dir, server)
+        # Nobody has to be warned in a test; who wants it says so.
+        grace = "" if "shutdown_grace" in server else "shutdown_grace = 0\n"
+        text = "[server]\ndomain = harbor.example\nstate_dir = %s\nrun_dir = %s\n%s%s\n" % (
+            self.state_dir, self.run_dir, grace, server)
         text += "[listener ximss]\nprotocol = ximss\naddress = 127.0.0.1:%d\n" % self.port
         if self.tls_port:
             text += "[listener ximss-tls]\nprotocol = ximss\ntls = yes\naddress = 127.0.0.1:%d\n" % self.tls_port

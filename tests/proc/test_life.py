@@ -100,5 +100,5 @@ def test_a_child_that_dies_at_once_does_not_spin(tmp_path):
             server.start()
         finally:
             ximss.wait_for = old
-        starts = server.log().count("keeper 0 (pid")
+        starts = server.log().count("keeper 1 (pid")
         assert 2 <= starts <= 8, server.log()

@@ -47,6 +47,42 @@ static void print_accounts(const json_t *answer)
     print_table(json_object_get(answer, "accounts"), columns, ARRAY_LEN(columns));
 }
 
+/* --- drain, reload */
+
+static int put_within(const struct request *r, struct buf *b)
+{
+    const char *within = r->option[OPT_WITHIN];
+    ipc_put_str(b, str_of(within != NULL ? within : ""));
+    return EXIT_FINE;
+}
+
+static void print_names(const char *head, const json_t *names)
+{
+    struct buf b;
+    const json_t *name;
+    size_t i;
+    buf_init(&b, (size_t)1 << 20);
+    json_array_foreach(names, i, name)
+    {
+        buf_lit(&b, "  ");
+        print_value(&b, name);
+        buf_char(&b, '\n');
+    }
+    if (b.n != 0)
+        puts(head);
+    print_flush(&b, stdout);
+    buf_free(&b);
+}
+
+static void print_reload(const json_t *answer)
+{
+    const json_t *changed = json_object_get(answer, "changed");
+    puts(json_array_size(changed) != 0 ? "reloaded" : "reloaded; nothing has changed");
+    print_names("changed:", changed);
+    print_names("waits for a restart:", json_object_get(answer, "restart"));
+    print_names("note:", json_object_get(answer, "notes"));
+}
+
 /* --- the table */
 
 static const struct verb verbs[CTL_VERB_COUNT] = {
@@ -54,6 +90,9 @@ static const struct verb verbs[CTL_VERB_COUNT] = {
     [CTL_ACCOUNT_LIST] = {.body = first_page, .print = print_accounts},
     [CTL_ACCOUNT_PASSWD] = {.body = account_passwd, .done = "password changed"},
     [CTL_ACCOUNT_REMOVE] = {.done = "account removed"},
+    [CTL_DRAIN] = {.body = put_within,
+                   .done = "draining: the server stops when the last connection has gone"},
+    [CTL_RELOAD] = {.print = print_reload},
     [CTL_STATUS] = {.complete = status_complete, .print = status_print},
 };
 
