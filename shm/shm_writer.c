@@ -162,6 +162,20 @@ void shm_row_set_account(struct shm_row *local, const char *name, size_t n)
         memcpy(local->account, name, n);
 }
 
+void shm_row_copy(struct shm_writer *w, uint32_t row, struct shm_row *local)
+{
+    const shm_word *r = row_at(w, row);
+    uint64_t words[SHM_ROW_WORDS];
+    for (size_t i = 0; i < SHM_ROW_WORDS; i++)
+        words[i] = own(&r[i]);
+    memcpy(local, words, sizeof words);
+}
+
+uint32_t shm_row_end(const struct shm_writer *w)
+{
+    return w->high;
+}
+
 void shm_row_op_begin(struct shm_writer *w, uint32_t row, uint16_t op, int64_t now)
 {
     shm_word *r = row_at(w, row);

@@ -61,6 +61,10 @@ void shm_row_set_peer(struct shm_row *local, const struct sockaddr *peer);
  */
 void shm_row_set_account(struct shm_row *local, const char *name, size_t n);
 
+/* What the owner has written: a copy of a row, and the number behind the highest row that was ever used. */
+void shm_row_copy(struct shm_writer *w, uint32_t row, struct shm_row *local);
+uint32_t shm_row_end(const struct shm_writer *w);
+
 /* The cheap changes, each a round of its own. `now` = clock_mono(), ns. */
 void shm_row_op_begin(struct shm_writer *w, uint32_t row, uint16_t op, int64_t now);
 void shm_row_op_end(struct shm_writer *w, uint32_t row);

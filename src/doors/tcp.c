@@ -11,9 +11,10 @@
 #include "codec/xout.h"
 #include "doors/tcp_log.h"
 
-#define CREDIT_STEP  65536
-#define CREDIT_REST  32768
-#define PARSE_MEMORY ((size_t)4 << 20)
+#define CREDIT_STEP   65536
+#define CREDIT_REST   32768
+#define PARSE_MEMORY  ((size_t)4 << 20)
+#define KICK_PATIENCE (5 * CLOCK_SEC) /* with a client who does not take his last output */
 
 static const struct conn_ops usual_ops;
 
@@ -212,8 +213,8 @@ static void note_end(struct tcp_conn *c, enum conn_end end)
     if (c->why == IPC_WHY_CLOSED)
         c->why = why[end];
     if (c->why != IPC_WHY_CLOSED && c->why != IPC_WHY_BYE)
-        log_write(LOG_PROBLEMS, "XIMSSI", c->id, tcp_who(c, peer), "ends: %s",
-                  ipc_why_text(c->why));
+        log_write(c->why == IPC_WHY_KICKED ? LOG_MAJOR : LOG_PROBLEMS, "XIMSSI", c->id,
+                  tcp_who(c, peer), "ends: %s", ipc_why_text(c->why));
     log_write(LOG_MAJOR, "XIMSSI", c->id, tcp_who(c, peer), "connection closed, in=%llu out=%llu",
               (unsigned long long)c->in, (unsigned long long)c->out);
 }
@@ -473,6 +474,29 @@ void tcp_door_reload(struct tcp_door *d, const struct conf *conf)
     }
     d->conf = conf;
     xmsg_parser_limits(d->parser, &d->xml);
+}
+
+static void kicked_long_ago(struct timer *t)
+{
+    struct tcp_conn *c = CONTAINER_OF(t, struct tcp_conn, idle);
+    conn_abort(&c->conn);
+}
+
+bool tcp_door_kick(struct tcp_door *d, uint32_t id)
+{
+    struct tcp_conn *c = id != 0 ? idmap_get(&d->conns, id) : NULL;
+    if (c == NULL)
+        return false;
+    if (c->state == TCP_CLOSING) {
+        conn_abort(&c->conn);
+        return true;
+    }
+    tcp_bye(c, IPC_WHY_KICKED);
+    shm_row_state(d->shm, c->row, SHM_STATE_CLOSING, 0);
+    loop_timer_cancel(d->loop, &c->idle);
+    timer_init(&c->idle, kicked_long_ago);
+    loop_timer_set(d->loop, &c->idle, KICK_PATIENCE);
+    return true;
 }
 
 static void stop_one(struct tcp_conn *c, uint32_t unused)

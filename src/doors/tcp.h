@@ -143,6 +143,11 @@ void tcp_door_auth_up(struct tcp_door *d);
 void tcp_door_keeper_gone(struct tcp_door *d, uint32_t keeper);
 /* A reload: `conf` takes the place of the one before, to which nothing points any more; d->xml was set before. */
 void tcp_door_reload(struct tcp_door *d, const struct conf *conf);
+/*
+ * An administrator ends it: <bye/>, or just the end where none may stand; who does not take what he was sent is cut off
+ * after some seconds, or when he is kicked once more. false: no connection of this door has that number.
+ */
+bool tcp_door_kick(struct tcp_door *d, uint32_t id);
 /* <bye/> to everybody. */
 void tcp_door_stop(struct tcp_door *d);
 

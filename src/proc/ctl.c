@@ -396,20 +396,15 @@ static void take_client(struct ctl *c, int fd)
     buf_init(&cl->queue, CTL_QUEUE);
 }
 
-/* Who has waited long enough, and who has let wait. */
+/* Who has waited long enough. */
 static void look_at_time(struct ctl *c)
 {
     int64_t now = clock_mono();
     for (size_t i = 0; i < CTL_CLIENTS; i++) {
         struct client *cl = &c->clients[i];
-        if (cl->fd < 0)
-            continue;
-        if (cl->queue.n != 0 && now - cl->since > CTL_UNREAD) {
-            drop(cl);
-            continue;
-        }
         bool many = ctl_row(cl->verb)->reach != CTL_ONE;
-        if (cl->seq == 0 || now - cl->since < (many ? CTL_PATIENCE_ALL : CTL_PATIENCE_ONE))
+        if (cl->fd < 0 || cl->seq == 0 ||
+            now - cl->since < (many ? CTL_PATIENCE_ALL : CTL_PATIENCE_ONE))
             continue;
         for (size_t k = 0; k < CHILDREN && cl->fd >= 0; k++) {
             if (is_asked(cl, k))

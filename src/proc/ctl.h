@@ -11,8 +11,8 @@
  *
  * The master waits for nobody. A client has one question out; his next one is read when he has taken the whole answer to
  * that. Pieces that he does not take at once wait here, CTL_QUEUE bytes at most (one packet of every process, see
- * CTLF_PAGES); who takes none of them for CTL_UNREAD is closed. When all places are taken, a newcomer gets that of the client
- * who has had no question out for the longest time.
+ * CTLF_PAGES). When all places are taken, a newcomer gets that of the client who has had no question out, and has taken
+ * nothing of an answer, for the longest time.
  */
 #include <poll.h>
 
@@ -23,7 +23,6 @@
 #define CTL_QUEUE        ((size_t)4 << 20)
 #define CTL_PATIENCE_ALL (5 * CLOCK_SEC)  /* with each of several processes */
 #define CTL_PATIENCE_ONE (30 * CLOCK_SEC) /* with one; a password may wait for a hasher */
-#define CTL_UNREAD       (30 * CLOCK_SEC)
 
 struct ctl;
 struct master;

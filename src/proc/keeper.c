@@ -201,6 +201,7 @@ static const struct child_hooks hooks = {.start = start,
                                          .item = item,
                                          .peer_up = peer_up,
                                          .peer_gone = peer_gone,
+                                         .ctl = keeper_ctl,
                                          .stop = stop,
                                          .round = round_end,
                                          .apply = apply};

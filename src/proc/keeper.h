@@ -110,6 +110,9 @@ struct bus_peer *keeper_worker(const struct keeper *k, uint32_t number, uint32_t
 /* --- keeper_round.c */
 void keeper_round(struct keeper *k);
 
+/* --- keeper_ctl.c: hooks->ctl */
+void keeper_ctl(struct child *c, const struct ipc_item *it);
+
 /* --- keeper_mail.c */
 void keeper_deliver(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
 void keeper_digest_piece(struct keeper *k, uint32_t helper, const struct ipc_item *it);

@@ -11,8 +11,10 @@
 #include "base/log.h"
 #include "proc/keeper.h"
 
-#define TURN_BYTES 32768                     /* of one session: then its output leaves ... */
-#define TURN_TIME  (INT64_C(200) * CLOCK_US) /* ... and others have their turn */
+#define TURN_BYTES 32768 /* of one session: then its output leaves ... */
+#define ROUND_EVENTS \
+    256 /* sessions that are told something on the server's own account; the others in the next round */
+#define TURN_TIME (INT64_C(200) * CLOCK_US) /* ... and others have their turn */
 
 struct round {
     struct keeper *k;
@@ -91,6 +93,8 @@ static void send_async(struct kept *s)
     }
     session_async(s->s, &s->out);
     keeper_send(s, false);
+    if (session_async_due(s->s))
+        keeper_make_ready(s);
 }
 
 /* --- reads */
@@ -286,7 +290,7 @@ static void write_bank(struct round *r, uint32_t bank)
 static void send_events(struct keeper *k)
 {
     struct session *s;
-    while ((s = hub_next(&k->x.hub)) != NULL)
+    for (uint32_t n = 0; n < ROUND_EVENTS && (s = hub_next(&k->x.hub)) != NULL; n++)
         send_async(s->user);
 }
 
@@ -307,7 +311,7 @@ void keeper_round(struct keeper *k)
         if (k->stores[bank] != NULL)
             db_upkeep(store_db(k->stores[bank]), false);
     }
-    if (k->ready != NULL || k->storing != NULL)
+    if (k->ready != NULL || k->storing != NULL || k->x.hub.waiting != NULL)
         loop_again(k->c->loop);
     unpark(&r);
 }

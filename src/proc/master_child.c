@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "codec/ctlmsg.h"
 #include "proc/ctl.h"
 #include "shm/shm_master.h"
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proc/settings.h"
+#include "proc/worker_ctl.h"
 
 /* --- accepting */
 
@@ -304,10 +305,17 @@ static void stop(struct child *c, enum ipc_stop how, int64_t within)
     loop_timer_set(c->loop, &w->stop_check, 0);
 }
 
+static void ctl(struct child *c, const struct ipc_item *it)
+{
+    struct worker *w = c->data;
+    worker_ctl(c, &w->tcp, it);
+}
+
 static const struct child_hooks hooks = {.start = start,
                                          .item = item,
                                          .peer_up = peer_up,
                                          .peer_gone = peer_gone,
+                                         .ctl = ctl,
                                          .stop = stop,
                                          .prepare = worker_prepare,
                                          .apply = worker_apply,

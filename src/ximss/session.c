@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "codec/xout.h"
+#include "ximss/alert.h"
 #include "ximss/folder.h"
 #include "ximss/req.h"
 
@@ -78,6 +79,7 @@ void session_free(struct session **sp)
     req_free(s);
     folders_free(s);
     hub_remove(&s->x->hub, s);
+    alerts_free(s);
     buf_free(&s->queue);
     buf_free(&s->broken);
     free(s->client_name);
@@ -148,13 +150,17 @@ void session_end(struct session *s)
 
 bool session_async_due(const struct session *s)
 {
-    return !s->closing && !s->mid_message && folders_notify_due(s);
+    return !s->closing && !s->mid_message && (alerts_due(s) || folders_notify_due(s));
 }
 
 void session_async(struct session *s, struct buf *out)
 {
-    if (session_async_due(s))
-        folders_notify(s, out, out->n + ASYNC_MAX);
+    size_t max = out->n + ASYNC_MAX;
+
+    if (!session_async_due(s))
+        return;
+    alerts_write(s, out, max);
+    folders_notify(s, out, max);
 }
 
 void session_write_bye(struct buf *out)

@@ -61,6 +61,8 @@ struct session {
     uint32_t folder_count;
     uint32_t folder_room;
 
+    struct alerts *alerts; /* that wait to be shown (alert.h); NULL: none */
+
     struct session *peer;         /* next session of the account (hub) */
     struct session *waiting_next; /* hub's line of sessions with async output */
     bool waiting;
@@ -104,9 +106,9 @@ void session_end(struct session *s);
 /* Something asynchronous is due and may be written now (not inside a long message). */
 bool session_async_due(const struct session *s);
 /*
- * Writes the due asynchronous messages: `<folderReport folder="X" mode="notify"/>` (protocol 2, 4.1), one for each
- * dirty folder, 64 KiB at most. Harmless when nothing is due; when some are left session_async_due() stays true.
- * Call it when the responses that caused them are in `out`. Over HTTP only for the poll (protocol 2, 12.5).
+ * Writes the due asynchronous messages: alerts (alert.h), then `<folderReport folder="X" mode="notify"/>` (protocol 2,
+ * 4.1), one for each dirty folder, 64 KiB at most. Harmless when nothing is due; when some are left session_async_due()
+ * stays true. Call it when the responses that caused them are in `out`. Over HTTP only for the poll (protocol 2, 12.5).
  */
 void session_async(struct session *s, struct buf *out);
 /* `<bye/>`, sent when the server ends the session. */

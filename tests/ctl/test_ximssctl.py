@@ -3,9 +3,6 @@
 """ximssctl's account verbs, with and without a running server (design 8), and ximssd's own options."""
 import json
 import os
-import socket
-import stat
-import struct
 import subprocess
 
 import pytest
@@ -99,48 +96,6 @@ def test_password_change_forgets_the_verified_one(server):
     server.ctl("account", "passwd", "dora", "--password-stdin", stdin="battery-staple\n")
     assert server.client().fail('<login id="1" authData="dora" password="correct-horse"/>')[0] == 515
     server.client().login("dora", "battery-staple")
-
-
-VERSION = 2  # of codec/ctlmsg.h
-HEAD, REPLY = struct.Struct("III"), struct.Struct("IIIII")
-
-
-def control(server, timeout=20):
-    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    s.connect(os.path.join(server.run_dir, "control"))
-    s.settimeout(timeout)
-    return s
-
-
-def answer(s):
-    """(verdict, text) of one answer; verdict 0: done."""
-    text = b""
-    while True:
-        packet = s.recv(70000)
-        assert packet, "the server closed"
-        version, err, last, _, _ = REPLY.unpack(packet[:REPLY.size])
-        assert version == VERSION
-        text += packet[REPLY.size:]
-        if last:
-            return err, text
-
-
-def test_socket_is_private_and_survives_rubbish(server):
-    assert stat.S_IMODE(os.stat(os.path.join(server.run_dir, "control")).st_mode) == 0o600
-    for rubbish in (b"", b"x", HEAD.pack(99, 1, 0), HEAD.pack(VERSION, 0, 0), HEAD.pack(VERSION, 9999, 0),
-                    HEAD.pack(VERSION, 1, 0), HEAD.pack(VERSION, 1, 77), HEAD.pack(VERSION, 1, 2**32 - 1),
-                    HEAD.pack(VERSION, 1, 0) + b"\xff" * 60000, HEAD.pack(VERSION, 1, 0) + b"\xff" * 70000):
-        with control(server) as s:
-            s.send(rubbish)
-            if rubbish:
-                err, text = answer(s)
-                assert err != 0 and (not text or "error" in json.loads(text)), rubbish[:12]
-    # more idle clients than there are places do not lock an admin out
-    idle = [control(server) for _ in range(40)]
-    assert accounts(server)
-    for s in idle:
-        s.close()
-    server.session()
 
 
 def test_usage():

@@ -58,6 +58,8 @@ static int ask_server(const struct request *r, json_t **answer)
     buf_init(&body, CTL_MAX - sizeof(struct ctl_head));
     (void)buf_room(&body, body.max); /* growing would leave copies of a password */
     int code = verb_body(r, &body);
+    if (code == EXIT_FINE && buf_err(&body) != ERR_OK)
+        code = request_usage(r, "that is too long");
     if (code == EXIT_FINE)
         code = ask(r, &body, answer);
     if (body.p != NULL)

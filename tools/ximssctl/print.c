@@ -52,6 +52,21 @@ void print_age(struct buf *b, const json_t *seconds)
         buf_printf(b, "%.0f d", s / 86400);
 }
 
+void print_span(struct buf *b, const json_t *seconds)
+{
+    long long s = (long long)json_integer_value(seconds);
+    if (!json_is_integer(seconds))
+        return;
+    if (s < 60)
+        buf_printf(b, "%lldsec", s);
+    else if (s < 3600)
+        buf_printf(b, "%lldmin", s / 60);
+    else if (s < 86400)
+        buf_printf(b, "%lldh", s / 3600);
+    else
+        buf_printf(b, "%lldd", s / 86400);
+}
+
 void print_flush(struct buf *b, FILE *to)
 {
     fwrite(b->p, 1, b->n, to);

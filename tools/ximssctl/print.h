@@ -23,6 +23,8 @@ void print_text(struct buf *b, const char *text);
 void print_value(struct buf *b, const json_t *value);
 /* Seconds: 3.2 s, 34 s, 3 min, 5 h, 2 d. */
 void print_age(struct buf *b, const json_t *seconds);
+/* Seconds as protocol 1, 9.1 shows them: 34sec, 3min, 5h, 2d; nothing for null. */
+void print_span(struct buf *b, const json_t *seconds);
 /* Writes and empties b. */
 void print_flush(struct buf *b, FILE *to);
 /* The object as it is, one line. */
