@@ -25,6 +25,7 @@
 #include <stdio.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 
 #define CONF_FILE_MAX      (1024 * 1024) /* bytes of a file */
 #define CONF_LISTENERS_MAX 64
@@ -154,6 +155,12 @@ void conf_problems_print(FILE *to, const struct conf_problems *p);
  * configuration file that gives the same struct.
  */
 void conf_print_effective(FILE *to, const struct conf *c);
+
+/*
+ * The same as text, for children: whatever the host is called and whichever settings wait for a restart, who parses it
+ * later gets this very configuration. ERR_TOO_LONG: over CONF_FILE_MAX.
+ */
+enum err conf_effective(const struct conf *c, struct buf *out) CHECKED;
 
 /* The commented sample file (conf/ximssd.conf) and the manual page (conf/ximssd.conf.5). */
 void conf_print_sample(FILE *to);

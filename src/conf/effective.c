@@ -3,6 +3,8 @@
 /*
  * effective: ximssd -T.
  */
+#include <stdlib.h>
+
 #include "conf/conf.h"
 #include "conf/rows.h"
 #include "conf/value.h"
@@ -51,4 +53,22 @@ void conf_print_effective(FILE *to, const struct conf *c)
                 print_section(to, c, s, &c->domains[i], c->lines->domain[i]);
         }
     }
+}
+
+enum err conf_effective(const struct conf *c, struct buf *out)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *to = open_memstream(&text, &n);
+    if (to == NULL)
+        return ERR_NOMEM;
+    conf_print_effective(to, c);
+    bool whole = ferror(to) == 0;
+    whole = fclose(to) == 0 && whole;
+    if (whole)
+        buf_add(out, text, n);
+    free(text);
+    if (!whole || buf_err(out) != ERR_OK)
+        return ERR_NOMEM;
+    return n > CONF_FILE_MAX ? ERR_TOO_LONG : ERR_OK;
 }

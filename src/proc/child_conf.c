@@ -11,8 +11,7 @@
 
 #define ARENA_OF_CONF ((size_t)16 << 20)
 
-/* Parses the text of the item. `now`: the configuration whose place it is to take, or NULL. */
-static enum err parse(const struct ipc_item *it, const struct conf *now, struct child_conf *to)
+static enum err parse(const struct ipc_item *it, struct child_conf *to)
 {
     struct conf_problems problems;
     struct ipc_in in = {it->body, false};
@@ -23,8 +22,7 @@ static enum err parse(const struct ipc_item *it, const struct conf *now, struct 
     to->number = it->id;
     if (ipc_in_end(&in) != ERR_OK || text.p == NULL || label.p == NULL)
         return ERR_PACKET;
-    enum err e = now != NULL ? conf_load_again(label, text, now, &to->arena, &to->conf, &problems)
-                             : conf_load_text(label, text, &to->arena, &to->conf, &problems);
+    enum err e = conf_load_text(label, text, &to->arena, &to->conf, &problems);
     bus_memfd_unmap(text);
     return e;
 }
@@ -37,7 +35,7 @@ static void drop(struct child_conf *k)
 
 void child_conf_take(struct child *c, const struct ipc_item *it)
 {
-    enum err e = parse(it, NULL, &c->now);
+    enum err e = parse(it, &c->now);
     BUG_IF(e != ERR_OK); /* the master has checked the same bytes */
     c->conf = c->now.conf;
     log_open(STDERR_FILENO, (enum log_level)c->conf->server.log_level);
@@ -53,7 +51,7 @@ static void forget(struct child *c)
 void child_conf_prepare(struct child *c, const struct ipc_item *it)
 {
     forget(c);
-    enum err e = parse(it, c->conf, &c->next);
+    enum err e = parse(it, &c->next);
     if (e == ERR_OK && !c->started)
         e = ERR_TIMEOUT; /* it could not start, and is about to leave */
     if (e == ERR_OK && c->hooks->prepare != NULL)

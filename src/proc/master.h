@@ -93,6 +93,8 @@ int master_run(const struct master_options *opt);
 enum err master_prepare(struct master *m) CHECKED;
 void master_unprepare(struct master *m);
 
+/* What children are given: the configuration that holds, as text. */
+enum err master_conf_memfd(const struct conf *c, int *fd) CHECKED;
 /* Binds what `l->conf` says; the fds are the listener's. */
 enum err master_listener_bind(struct master *m, const struct conf *c,
                               struct master_listener *l) CHECKED;

@@ -51,6 +51,16 @@ static enum err open_log(struct master *m)
     return ERR_OK;
 }
 
+enum err master_conf_memfd(const struct conf *c, int *fd)
+{
+    struct buf b;
+    buf_init(&b, 2 * CONF_FILE_MAX);
+    enum err e = conf_effective(c, &b);
+    *fd = e == ERR_OK ? bus_memfd("ximssd-conf", buf_slice(&b)) : -1;
+    buf_free(&b);
+    return e == ERR_OK && *fd < 0 ? ERR_SYS : e;
+}
+
 static enum err read_conf(struct master *m)
 {
     struct conf_problems problems;
@@ -63,8 +73,8 @@ static enum err read_conf(struct master *m)
         setenv("TZ", m->conf->server.time_zone.p, 1);
         tzset();
     }
-    m->conf_fd = bus_memfd("ximssd-conf", m->conf->text);
-    return m->conf_fd >= 0 ? open_log(m) : ERR_SYS;
+    e = master_conf_memfd(m->conf, &m->conf_fd);
+    return e == ERR_OK ? open_log(m) : e;
 }
 
 static void log_warnings(const struct master *m)

@@ -266,6 +266,11 @@ static void prepare(struct master *m)
         fail(m, e, problems.list[0].text);
         return;
     }
+    close_fd(&r->fd);
+    if (e == ERR_OK && (e = master_conf_memfd(r->conf, &r->fd)) != ERR_OK) {
+        fail(m, e, STR("the configuration is too large"));
+        return;
+    }
     if (e != ERR_OK || (e = make_listeners(m)) != ERR_OK) {
         fail(m, e, STR("a listener cannot be opened; the log says why"));
         return;

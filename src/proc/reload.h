@@ -40,7 +40,7 @@ struct reload {
     struct arena arena;     /* of the two below */
     struct str label, text; /* what is being taken into use */
     struct conf *conf;
-    int fd;                            /* memfd of text; -1: none */
+    int fd; /* memfd: of text while it is checked, then of what children get; -1: none */
     struct master_listener *listeners; /* of conf; sockets of old ones are not theirs yet */
     uint32_t nlisteners;
     int tls_fd; /* certificate and key; -1: none */

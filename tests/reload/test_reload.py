@@ -255,6 +255,8 @@ def test_login_rules(server):
     server.rewrite(server="workers = 2\n[login]\nfail_delay = 0ms\nfail_connection = 2\ncram = yes\n",
                    conf="[domain harbor.example]\nclear_login = no\nlanguage = french\n[domain example.net]\n")
     assert server.reload() == ""
+    # offered where somebody can use it: who gets a password now
+    server.ctl("account", "passwd", "otto", "--password-stdin", stdin="battery-staple\n")
     c = server.client()
     features = c.call('<listFeatures id="f"/>')[0][0]
     assert features.findtext("language") == "french"
@@ -353,3 +355,23 @@ def test_storm(server):
     # the last one holds
     assert server.reload() == ""
     assert refused(port) == (done % 2 == 0)
+
+
+def test_who_starts_later_has_what_holds(server):
+    """Settings that wait for a restart do not reach a process that is replaced before it."""
+    elsewhere = os.path.join(server.folder, "elsewhere")
+    text = open(server.conf_path).read().replace(server.state_dir, elsewhere)
+    with open(server.conf_path, "w") as f:
+        f.write(text.replace("workers = 2", "workers = 2\nchannels = 3"))
+    assert server.reload() == ""
+    assert "server.state_dir waits for a restart" in server.log()
+    before = server.children()
+    for name in ("keeper 1", "keeper 2", "auth", "worker 1", "worker 2"):
+        server.kill(name)
+    wait_for(lambda: all(server.children().get(n) not in (None, before[n]) for n in before
+                         if not n.startswith(("helper", "hasher"))))
+    clients = [wait_for(lambda: try_login(server, "dora")) for _ in range(3)]
+    assert server.client().closed()
+    for c in clients:
+        c.call('<noop id="n"/>')
+    assert not os.path.exists(elsewhere)
