@@ -9,16 +9,16 @@ import subprocess
 import threading
 
 import pytest
+from mailview import open_folder, source_text
 from scenario import Script
-from ximss import BUILD, PATIENCE, ROOT, Server
+from ximss import BUILD, PATIENCE, ROOT, Server, free_port
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FILES = sorted(os.path.relpath(p, ROOT) for p in glob.glob(os.path.join(HERE, "*.scn")))
 XIMSS = os.path.join(BUILD, "ximss")
 FINE, MISMATCH, USAGE, NO_SERVER, SCRIPT = range(5)
-# These move the server's clock, deliver mail or compute digests on their way; only the Python runner can.
-RUNNERS_OWN = ["b042-idle", "b066-exchange-time", "b067-cram-md5", "b090-log", "m010-mailbox-list", "m030-folder-open",
-               "m040-expunge", "m050-odd-inputs", "m060-two-sessions"]
+# These move the server's clock or compute digests on their way; only the Python runner can.
+RUNNERS_OWN = ["b042-idle", "b066-exchange-time", "b067-cram-md5"]
 
 
 def name_of(path):
@@ -26,7 +26,7 @@ def name_of(path):
 
 
 def needs_runner(path):
-    return any(kind in ("advance", "cram", "mail") for _, kind, _, _ in Script(path).steps)
+    return any(kind in ("advance", "cram") for _, kind, _, _ in Script(path).steps)
 
 
 PLAYED = [p for p in FILES if not needs_runner(p)]
@@ -50,7 +50,8 @@ def serve(script, tmp_path):
 
 
 def play(server, path, *more):
-    return ximss("--insecure", "--tls-address", "127.0.0.1:%d" % server.tls_port, *more, at(server), str(path))
+    return ximss("--insecure", "--tls-address", "127.0.0.1:%d" % server.tls_port, "--lmtp", "unix:%s/lmtp" % server.run_dir,
+                 *more, at(server), str(path))
 
 
 def test_the_list_of_those_left_out_is_right():
@@ -174,6 +175,34 @@ def test_what_only_the_runner_can_do(server, tmp_path):
         assert ximss("--strict", at(server), str(path)).returncode == SCRIPT
         done = ximss(at(server), str(path))
         assert done.returncode == FINE and line.encode() in done.stderr
+
+
+def test_mail(server, tmp_path):
+    """The line `mail` delivers the same bytes as Python's library does, over either kind of socket."""
+    port = free_port()
+    conf = "[listener lmtp]\nprotocol = lmtp\naddress = unix:{run_dir}/lmtp\n[listener mail]\nprotocol = lmtp\naddress = 127.0.0.1:%d\n" % port
+    bodies = {"dots": b"Subject: 1\r\n\r\n.\r\n..\r\n.x\r\n", "bare": b"Subject: 2\n\nno end", "empty": b"", "bytes": bytes(range(14, 256)) * 300}
+    folder = tmp_path / "server"
+    folder.mkdir()
+    with Server(folder, conf=conf) as other:
+        client = other.session()
+        for name, body in bodies.items():
+            path = tmp_path / name
+            path.write_bytes(body)
+            other.deliver(body)
+            for lmtp in ("unix:%s/lmtp" % other.run_dir, "127.0.0.1:%d" % port):
+                done = ximss("--strict", "--lmtp", lmtp, at(other), "-", stdin="mail dora@harbor.example %s\n" % path)
+                assert (done.returncode, done.stdout, done.stderr) == (FINE, b"", b"")
+        open_folder(client, more='sortField="UID"')
+        texts = [source_text(client, uid) for uid in range(1, 13)]
+        assert texts[0::3] == texts[1::3] == texts[2::3] and len(set(texts)) == 4
+        for line, code, said in (("mail nobody@harbor.example " + str(tmp_path / "dots"), MISMATCH, b"550 5.1.1"),
+                                 ("mail dora@harbor.example /no/such/file", SCRIPT, b"/no/such/file"),
+                                 ("mail dora@harbor.example", SCRIPT, b"needs an address and a file")):
+            done = ximss("--lmtp", "127.0.0.1:%d" % port, at(other), "-", stdin=line)
+            assert done.returncode == code and said in done.stderr, done.stderr
+        done = ximss("--lmtp", "unix:/no/such/socket", at(other), "-", stdin="mail dora@harbor.example " + str(tmp_path / "dots"))
+        assert done.returncode == NO_SERVER
 
 
 def test_script_from_standard_input_and_quiet(server):

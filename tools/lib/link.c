@@ -299,16 +299,17 @@ static enum link_state fetch(struct link *l, bool wait, int64_t since)
     }
 }
 
-enum link_state link_next(struct link *l, bool wait, struct str *msg)
+/* Everything up to `end`, which is taken too. */
+static enum link_state take_until(struct link *l, char end, bool wait, struct str *out)
 {
     int64_t since = clock_mono();
     buf_consume(&l->in, l->taken);
     l->taken = 0;
     for (;;) {
         struct str fresh = str_sub(buf_slice(&l->in), l->looked, l->in.n);
-        size_t n = str_find(fresh, 0);
+        size_t n = str_find(fresh, end);
         if (n < fresh.n) {
-            *msg = str_sub(buf_slice(&l->in), 0, l->looked + n);
+            *out = str_sub(buf_slice(&l->in), 0, l->looked + n);
             l->taken = l->looked + n + 1;
             l->looked = 0;
             return LINK_OK;
@@ -320,6 +321,16 @@ enum link_state link_next(struct link *l, bool wait, struct str *msg)
         if (st != LINK_OK)
             return st;
     }
+}
+
+enum link_state link_next(struct link *l, bool wait, struct str *msg)
+{
+    return take_until(l, 0, wait, msg);
+}
+
+enum link_state link_line(struct link *l, struct str *line)
+{
+    return take_until(l, '\n', true, line);
 }
 
 struct str link_rest(const struct link *l)

@@ -51,5 +51,7 @@ void link_half_close(struct link *l);
  * whole one. LINK_CLOSED: the server closed between two messages; within one it is LINK_FAILED.
  */
 enum link_state link_next(struct link *l, bool wait, struct str *msg) CHECKED;
+/* The same for a line, without its line feed; for protocols that have lines. Waits. */
+enum link_state link_line(struct link *l, struct str *line) CHECKED;
 /* Bytes that came and were not taken as messages. */
 struct str link_rest(const struct link *l);

@@ -20,8 +20,9 @@ static void usage(FILE *to)
         "Plays SCRIPT (- for standard input), or sends each line of standard input as a message.\n"
         "  --tls               TLS from the first byte\n"
         "  --tls-address ADDR  where `connect N tls` of a script connects to\n"
+        "  --lmtp ADDR         where `mail` of a script delivers\n"
         "  --insecure          take any certificate\n"
-        "  --strict            refuse scripts that only the test runner can play\n"
+        "  --strict            refuse scripts that cannot be played to their end\n"
         "  --timeout SECONDS   how long to wait for the server; 20\n"
         "  -q, --quiet         print nothing but what went wrong\n"
         "  -h, --help          this list\n"
@@ -32,10 +33,11 @@ static void usage(FILE *to)
         to);
 }
 
-enum { OPT_TLS = 256, OPT_TLS_ADDRESS, OPT_INSECURE, OPT_STRICT, OPT_TIMEOUT };
+enum { OPT_TLS = 256, OPT_TLS_ADDRESS, OPT_LMTP, OPT_INSECURE, OPT_STRICT, OPT_TIMEOUT };
 
 static const struct option longs[] = {{"tls", no_argument, NULL, OPT_TLS},
                                       {"tls-address", required_argument, NULL, OPT_TLS_ADDRESS},
+                                      {"lmtp", required_argument, NULL, OPT_LMTP},
                                       {"insecure", no_argument, NULL, OPT_INSECURE},
                                       {"strict", no_argument, NULL, OPT_STRICT},
                                       {"timeout", required_argument, NULL, OPT_TIMEOUT},
@@ -66,6 +68,9 @@ static int read_options(int argc, char **argv, struct play_options *o)
             break;
         case OPT_TLS_ADDRESS:
             o->tls_address = optarg;
+            break;
+        case OPT_LMTP:
+            o->lmtp = optarg;
             break;
         case OPT_INSECURE:
             o->link.insecure = true;

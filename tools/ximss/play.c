@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "tools/ximss/mail.h"
 #include "tools/ximss/match.h"
 
 #define LINKS    10
@@ -160,6 +161,26 @@ static int starttls_step(struct player *p, const struct step *st)
     return EXIT_NO_SERVER;
 }
 
+static int left_out(const struct player *p, const struct step *st)
+{
+    fprintf(stderr, "%s:%u: left out: %.*s\n", p->script->path, st->line, STR_FMT(st->text));
+    return EXIT_FINE;
+}
+
+static int mail_step(struct player *p, const struct step *st)
+{
+    struct str word, to, rest = st->text;
+    bool whole = str_split(&rest, ' ', &word) && str_split(&rest, ' ', &to) && rest.n != 0;
+    struct str path = whole ? arena_str(p->arena, rest) : STR_NONE;
+    if (p->opt->lmtp == NULL)
+        return left_out(p, st);
+    if (path.p == NULL) {
+        fprintf(stderr, "%s:%u: mail needs an address and a file\n", p->script->path, st->line);
+        return EXIT_SCRIPT;
+    }
+    return mail_deliver(p->opt->lmtp, &p->opt->link, to, path.p);
+}
+
 static int on_open_link(struct player *p, const struct step *st)
 {
     if (st->kind != STEP_CONNECT && !open_if_closed(p, st->who))
@@ -189,8 +210,9 @@ static int run_step(struct player *p, const struct step *st)
     switch (st->kind) {
     case STEP_RUNNER:
     case STEP_RUNNER_NOW:
-        fprintf(stderr, "%s:%u: left out: %.*s\n", p->script->path, st->line, STR_FMT(st->text));
-        return EXIT_FINE;
+        return left_out(p, st);
+    case STEP_MAIL:
+        return mail_step(p, st);
     case STEP_WAIT:
         (void)poll(NULL, 0, (int)(st->wait / CLOCK_MS));
         return EXIT_FINE;
@@ -215,9 +237,11 @@ static int check_rest(const struct player *p)
 static bool can_play(const struct script *s, const struct play_options *opt)
 {
     for (size_t i = 0; opt->strict && i < s->n; i++) {
-        if (s->steps[i].kind == STEP_RUNNER_NOW) {
-            fprintf(stderr, "%s:%u: only the test runner can do this: %.*s\n", s->path,
-                    s->steps[i].line, STR_FMT(s->steps[i].text));
+        bool mail = s->steps[i].kind == STEP_MAIL && opt->lmtp == NULL;
+        if (mail || s->steps[i].kind == STEP_RUNNER_NOW) {
+            fprintf(stderr, "%s:%u: %s: %.*s\n", s->path, s->steps[i].line,
+                    mail ? "this needs --lmtp" : "only the test runner can do this",
+                    STR_FMT(s->steps[i].text));
             return false;
         }
     }

@@ -13,6 +13,7 @@ struct play_options {
     struct link_options link;
     const char *address;
     const char *tls_address; /* for `connect N tls`; NULL: none was given */
+    const char *lmtp;        /* where `mail` delivers; NULL: it is left out */
     bool tls;                /* `address` speaks TLS from the first byte */
     bool strict;
     bool quiet; /* print nothing but what went wrong */

@@ -87,7 +87,7 @@ static bool parse_directive(struct str line, struct step *st)
     } words[] = {
         {"connect", STEP_CONNECT}, {"starttls", STEP_STARTTLS},  {"half-close", STEP_HALF_CLOSE},
         {"wait", STEP_WAIT},       {"account", STEP_RUNNER},     {"conf", STEP_RUNNER},
-        {"server", STEP_RUNNER},   {"advance", STEP_RUNNER_NOW}, {"mail", STEP_RUNNER_NOW},
+        {"server", STEP_RUNNER},   {"advance", STEP_RUNNER_NOW}, {"mail", STEP_MAIL},
         {"log", STEP_RUNNER},      {"cram", STEP_RUNNER_NOW},
     };
     struct str word, rest = line;
@@ -100,7 +100,7 @@ static bool parse_directive(struct str line, struct step *st)
         st->kind = words[i].kind;
         if (st->kind == STEP_WAIT)
             return parse_seconds(rest, &st->wait);
-        return st->kind == STEP_RUNNER || st->kind == STEP_RUNNER_NOW ||
+        return st->kind == STEP_RUNNER || st->kind == STEP_RUNNER_NOW || st->kind == STEP_MAIL ||
                parse_who(rest, st->kind == STEP_CONNECT, st);
     }
     return false;
