@@ -10,6 +10,8 @@
 Programs come from $XIMSSD_BUILD (default `build`); `clock=True` takes those of build/test, whose clock moves with
 Server.advance(). Processes are ended by the pid that was started here.
 """
+import contextlib
+import glob
 import json
 import mmap
 import os
@@ -17,6 +19,7 @@ import shutil
 import signal
 import smtplib
 import socket
+import sqlite3
 import ssl
 import struct
 import subprocess
@@ -285,6 +288,14 @@ class Server:
             shutil.rmtree(self.run_dir, ignore_errors=True)
         self.process = None
         return code
+
+    def check_banks(self):
+        """The engine's own opinion of what a stopped server leaves."""
+        found = glob.glob(os.path.join(self.state_dir, "bank-*.db"))
+        assert found and self.process is None
+        for path in found:
+            with contextlib.closing(sqlite3.connect(path)) as db:
+                assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)], path
 
     def __enter__(self):
         return self

@@ -138,6 +138,7 @@ def test_keepers_killed_during_deliveries(tmp_path):
             assert end in (b"alive", b"<bye/>\0", notify + b"<bye/>\0"), end
         before = {name: check_box(server, name, senders) for name in BOTH}
         assert server.stop() == 0
+        server.check_banks()
         os.rename(server.log_path, server.log_path + ".old")
         server.start()
         for name in BOTH:

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The ximssd authors
 """What one round costs others, and what is left when the disk or a helper gives up (design 2, 2.1, 4; security 2.3, R10)."""
-import contextlib
-import os
 import random
 import resource
 import signal
-import sqlite3
 import threading
 import time
 
@@ -136,20 +133,6 @@ def limit_files(pid, size):
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
-def banks(server):
-    return [os.path.join(folder, name) for folder, _, names in os.walk(server.state_dir) for name in names
-            if name.startswith("bank-") and name.endswith(".db")]
-
-
-def check_banks(server):
-    """The engine's own opinion of the files that a stopped server leaves."""
-    found = banks(server)
-    assert found
-    for path in found:
-        with contextlib.closing(sqlite3.connect(path)) as db:
-            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)], path
-
-
 def test_full_disk(tmp_path):
     """451 and 599 at once; reading goes on; nothing is half there; all is well soon after there is room."""
     with Server(tmp_path, accounts=BOTH, server=ONE_KEEPER) as server:
@@ -187,7 +170,7 @@ def test_full_disk(tmp_path):
         assert [b.get("mailbox") for b in boxes if b.get("id")] == ["INBOX"]
         assert other.raw() == b'<folderReport folder="INBOX" mode="notify"/>'
         assert server.stop() == 0
-        check_banks(server)
+        server.check_banks()
 
 
 # --- helpers
@@ -205,7 +188,7 @@ def test_a_helper_that_dies_of_a_message(tmp_path):
         with Clock(server) as clock:
             server.deliver(bomb)
             server.deliver("Subject: next\r\n\r\nnext\r\n")
-        assert max(clock.times) < 1
+        assert sorted(clock.times)[len(clock.times) * 99 // 100] < 0.25, max(clock.times)
         client = server.session()
         open_folder(client, more='sortField="UID"')
         rows = browse(client)
