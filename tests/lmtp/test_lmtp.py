@@ -506,6 +506,49 @@ def test_over_tcp(tmp_path):
         assert stored(server) == [b"Return-Path: <ann@example.org>\r\nSubject: tcp\r\n\r\n.hello\r\n"]
 
 
+@pytest.mark.parametrize("common,own,welcome", [
+    ("", "", True),                                          # this host, unless told otherwise
+    ("allow = 10.0.0.0/8\n", "", False),
+    ("allow = 10.0.0.0/8, 127.0.0.1\n", "", True),
+    ("allow = 127.0.0.0/8, !127.0.0.1\n", "", False),
+    ("allow = 10.0.0.0/8\n", "allow = 127.0.0.1\n", True),   # a listener's own list goes first
+    ("", "deny = 127.0.0.1\n", False),
+])
+def test_who_may_deliver_over_tcp(tmp_path, common, own, welcome):
+    port = free_port()
+    conf = "[lmtp]\n%s[listener unix]\nprotocol = lmtp\naddress = unix:{run_dir}/lmtp\n[listener mail]\nprotocol = lmtp\n" \
+        "address = 127.0.0.1:%d\n%s" % (common, port, own)
+    with Server(tmp_path, conf=conf) as server:
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as s:
+            try:
+                got = s.recv(100)
+            except ConnectionResetError:
+                got = b""
+            assert got.startswith(b"220 harbor.example ") if welcome else got == b""
+        server.deliver("Subject: x\r\n\r\n")  # the Unix socket is guarded by the rights of its file
+
+
+def test_over_tls(tmp_path):
+    """A listener with tls = yes: the same dialogue, and nothing in clear."""
+    port = free_port()
+    conf = "[listener mail]\nprotocol = lmtp\naddress = 127.0.0.1:%d\ntls = yes\n" % port
+    with Server(tmp_path, conf=conf, accounts=BOTH) as server:
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as clear:
+            clear.sendall(b"LHLO x\r\n")
+            assert not clear.recv(100).startswith(b"2")
+        with server.tls_context().wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=20)) as s:
+            s.sendall(DIALOGUE.encode())
+            heard = b""
+            while True:
+                got = s.recv(65536)
+                if not got:
+                    break
+                heard += got
+        codes = [line[:3].decode() for line in heard.split(b"\r\n") if line[3:4] == b" "]
+        assert codes == CODES[:-1]
+        assert [len(stored(server)), len(stored(server, OTTO))] == [1, 2]
+
+
 @pytest.mark.skipif(not shutil.which("swaks"), reason="swaks is not installed")
 @pytest.mark.parametrize("pipeline", [False, True])
 def test_swaks(server, pipeline):

@@ -54,6 +54,27 @@ static void open_examples(void **state)
     assert_int_equal(w->rounds, 0); /* nothing here wrote */
 }
 
+/* 0.3, 4.3: what is not known is ignored, blanks between elements too. */
+static void unknown_parts(void **state)
+{
+    struct world *w = *state;
+    struct client *c = login(w);
+
+    say(w, c,
+        "<folderOpen id=\"F1\" folder=\"f\" mailbox=\"INBOX\" viewSortOrder=\"x\" sortField=\"UID\""
+        " sortOrder=\"sideways\" reqSeq=\"9\">\n  <colour>red</colour>\n  <field>UID</field>\n"
+        "  <fields><field>Subject</field></fields>\n</folderOpen>");
+    EXPECT(c, INIT("F1", "f", "3", "2"));
+    EXPECT(c, OK("F1"));
+    say(w, c,
+        "<folderBrowse id=\"B\" folder=\"f\" till=\"1\"><index till=\"0\" "
+        "more=\"yes\"/><all/></folderBrowse>");
+    EXPECT(c,
+           "<folderReport id=\"B\" folder=\"f\" index=\"0\" UID=\"1\"><UID>1</UID></folderReport>");
+    EXPECT(c, OK("B"));
+    EXPECT_NOTHING(c);
+}
+
 /* Protocol 2, 4.5. */
 static void browse_examples(void **state)
 {
@@ -345,8 +366,8 @@ static void create_on_open(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {T(open_examples), T(browse_examples), T(fields),
-                                       T(sets),          T(set_limit),       T(open_errors),
-                                       T(limits),        T(create_on_open)};
+    const struct CMUnitTest tests[] = {T(open_examples), T(unknown_parts), T(browse_examples),
+                                       T(fields),        T(sets),          T(set_limit),
+                                       T(open_errors),   T(limits),        T(create_on_open)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
