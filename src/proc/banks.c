@@ -11,19 +11,29 @@
 #include "base/log.h"
 #include "base/str.h"
 
-static enum err write_new(const char *path, uint32_t count)
+static enum err cannot_write(const char *path)
 {
-    char text[16];
+    log_write(LOG_FAILURES, "MASTER", 0, NULL, "cannot write %s: %s", path, strerror(errno));
+    return ERR_SYS;
+}
+
+/* Whole or not at all, whenever the machine stops: an empty file would be a server that never starts again. */
+static enum err write_new(const char *state_dir, const char *path, uint32_t count)
+{
+    char text[16], draft[1100];
     int n = snprintf(text, sizeof text, "%u\n", count);
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 || write(fd, text, (size_t)n) != n || fsync(fd) != 0) {
-        log_write(LOG_FAILURES, "MASTER", 0, NULL, "cannot write %s: %s", path, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return ERR_SYS;
-    }
-    close(fd);
-    return ERR_OK;
+    if ((size_t)snprintf(draft, sizeof draft, "%s/banks.new", state_dir) >= sizeof draft)
+        return ERR_TOO_LONG;
+    int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    bool fine = fd >= 0 && write(fd, text, (size_t)n) == n && fsync(fd) == 0;
+    if (fd >= 0)
+        close(fd);
+    int dir = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fine = fine && dir >= 0 && rename(draft, path) == 0 && fsync(dir) == 0;
+    enum err e = fine ? ERR_OK : cannot_write(path);
+    if (dir >= 0)
+        close(dir);
+    return e;
 }
 
 enum err banks_count(const char *state_dir, uint32_t cores, uint32_t *count)
@@ -37,7 +47,7 @@ enum err banks_count(const char *state_dir, uint32_t cores, uint32_t *count)
         *count = 1;
         while (*count < cores && *count < BANKS_MAX)
             *count *= 2;
-        return write_new(path, *count);
+        return write_new(state_dir, path, *count);
     }
     ssize_t n = fd >= 0 ? read(fd, text, sizeof text) : -1;
     if (fd >= 0)

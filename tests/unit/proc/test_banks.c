@@ -65,6 +65,27 @@ static void test_file(void **state)
     rmdir(dir);
 }
 
+/* What a start that was cut off has left is no number of banks, and in nobody's way. */
+static void test_draft(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/banks-XXXXXX", path[64];
+    uint32_t n = 0;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/banks.new", dir);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs("16", f);
+    fclose(f);
+    assert_int_equal(banks_count(dir, 3, &n), ERR_OK);
+    assert_int_equal(n, 4);
+    assert_int_equal(access(path, F_OK), -1);
+    snprintf(path, sizeof path, "%s/banks", dir);
+    unlink(path);
+    rmdir(dir);
+    assert_int_equal(banks_count(dir, 3, &n), ERR_SYS); /* no such folder */
+}
+
 static void test_keepers(void **state)
 {
     (void)state;
@@ -81,6 +102,7 @@ static void test_keepers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_rounded_up),
-                                       cmocka_unit_test(test_file), cmocka_unit_test(test_keepers)};
+                                       cmocka_unit_test(test_file), cmocka_unit_test(test_draft),
+                                       cmocka_unit_test(test_keepers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
