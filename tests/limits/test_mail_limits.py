@@ -122,6 +122,20 @@ def test_old_names_of_counters(tmp_path):
             assert all(box.get(old) in (None, box.get(new)) and box.get(new) for old, new in want.items())
 
 
+def test_time_zone(tmp_path):
+    """localTime is the instant in the server's zone, where the account has chosen none (Q28)."""
+    with Server(tmp_path, server="time_zone = <+09>-9\n") as server:
+        server.deliver("Date: Mon, 25 May 2026 07:14:00 +0200\r\n\r\n")
+        date = read(session_of(server), 1).find("EMail/Date")
+        assert (date.text, date.get("localTime"), date.get("timeShift")) == ("20260525T051400Z", "20260525T141400", "7200")
+
+
+def session_of(server):
+    client = server.session()
+    open_folder(client)
+    return client
+
+
 def test_charset(tmp_path):
     """Mail without a usable character set (6.2, 12.4): Python says what the bytes are."""
     text = "\u041f\u0440\u0438\u0432\u0435\u0442"
