@@ -175,7 +175,7 @@ static void apply(struct child *c, const struct conf *old)
     }
 }
 
-/* Sessions that are left get their closing slice; then the banks are closed in order. */
+/* Sessions that are left get their closing slice, mail that is half stored is stored; then the banks are closed in order. */
 static void stop(struct child *c, enum ipc_stop how, int64_t within)
 {
     struct keeper *k = c->data;
@@ -189,7 +189,7 @@ static void stop(struct child *c, enum ipc_stop how, int64_t within)
         session_end(s->s);
         keeper_make_ready(s);
     }
-    for (uint32_t i = 0; i < 1000 && k->sessions.count != 0; i++)
+    for (uint32_t i = 0; i < 1000 && (k->sessions.count != 0 || k->storing != NULL); i++)
         keeper_round(k);
     k->stopped = true;
     for (uint32_t bank = 0; bank < BANKS_MAX; bank++)

@@ -18,7 +18,7 @@ FILES = sorted(os.path.relpath(p, ROOT) for p in glob.glob(os.path.join(HERE, "*
 XIMSS = os.path.join(BUILD, "ximss")
 FINE, MISMATCH, USAGE, NO_SERVER, SCRIPT = range(5)
 # These move the server's clock or compute digests on their way; only the Python runner can.
-RUNNERS_OWN = ["b042-idle", "b066-exchange-time", "b067-cram-md5"]
+RUNNERS_OWN = ["b042-idle", "b066-exchange-time", "b067-cram-md5", "b090-log"]
 
 
 def name_of(path):
