@@ -48,7 +48,9 @@ void xmsg_parser_limits(struct xmsg_parser *p, const struct frame_limits *lim);
  */
 enum err xmsg_parse(struct xmsg_parser *p, struct str msg, struct arena *a,
                     struct xelem **root) CHECKED;
-#define XMSG_MAX     ((size_t)64 << 20)
+#define XMSG_MAX ((size_t)64 << 20)
+#define XMSG_ID_MAX \
+    256 /* bytes of a request's id, decoded (protocol 1, 1.3): for the callers to check */
 #define XMSG_MAX_REF 64 /* bytes of a reference from & to ; */
 
 /* Names without regard to ASCII case (protocol/README rule 2); the first one wins. */

@@ -12,8 +12,6 @@
 #include "ximss/ops.h"
 #include "ximss/vocab.h"
 
-#define ID_MAX 256 /* protocol 1, 1.3 */
-
 static void protocol_error(struct tcp_conn *c, struct str id, enum err e)
 {
     char peer[LISTEN_TEXT];
@@ -122,7 +120,7 @@ static enum err check_head(enum op_id op, struct str id, struct str exe_time, in
     enum err e = ops_check(op, false);
     if (e != ERR_OK)
         return e;
-    if (id.n > ID_MAX || (exe_time.p != NULL && str_i64(str_trim(exe_time), wanted) != ERR_OK))
+    if (id.n > XMSG_ID_MAX || (exe_time.p != NULL && str_i64(str_trim(exe_time), wanted) != ERR_OK))
         return ERR_ATTR_VALUE;
     return ERR_OK;
 }
@@ -197,7 +195,7 @@ static void step(struct tcp_conn *c, const struct xelem *e, struct str id, struc
 static void unreadable(struct tcp_conn *c, struct str msg, enum err e)
 {
     struct xscan x;
-    char id[ID_MAX];
+    char id[XMSG_ID_MAX];
     size_t n = 0;
     xscan_rescue(msg, &x);
     bool known = x.id.p != NULL && x.id.n <= sizeof id && xscan_decode(x.id, id, &n) == ERR_OK;

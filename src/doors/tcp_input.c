@@ -73,7 +73,7 @@ void tcp_flight_answered(struct tcp_conn *c, uint32_t responses)
 static bool answer_noop(struct tcp_conn *c, const struct xscan *x, enum op_id op)
 {
     if (op != OP_NOOP || c->flight != NULL || !x->simple || x->nattrs != 1 || !x->id_plain ||
-        c->mid_message)
+        x->id.n > XMSG_ID_MAX || c->mid_message)
         return false;
     tcp_respond(c, x->id, ERR_OK);
     c->answered++;

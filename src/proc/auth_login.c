@@ -9,10 +9,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/ipcbody.h"
+#include "codec/xmsg.h"
 #include "proc/auth.h"
 #include "proc/banks.h"
 
-#define REQUEST_ID_MAX 256 /* protocol 1, 1.3 */
 #define PATIENCE \
     (10 * CLOCK_SEC) /* beyond the time of an exchange, when we are the ones to wait for */
 #define CLEAR_MAX \
@@ -270,7 +270,7 @@ void auth_login_begin(struct auth_proc *a, struct bus_peer *worker, const struct
 {
     struct ipc_login in;
     if (it->id < GATE_ID_FIRST || it->id > GATE_ID_LAST || ipc_login_get(it->body, &in) != ERR_OK ||
-        in.request_id.n > REQUEST_ID_MAX)
+        in.request_id.n > XMSG_ID_MAX)
         return;
     auth_login_drop(a, worker, it->id, 0);
     struct auth_login *l =

@@ -11,7 +11,6 @@
 #include "ximss/folder.h"
 #include "ximss/ops.h"
 
-#define ID_MAX        256       /* protocol 1, 1.3 */
 #define RESPONSE_ROOM 4096      /* of a slice: a response with the longest id, escaped */
 #define SLOW          CLOCK_SEC /* an operation that takes longer is logged (protocol 1, section 8) */
 #define SCRATCH_KEEP  ((size_t)1 << 20) /* more memory than this is given back after a slice */
@@ -57,7 +56,7 @@ static enum err check_head(struct req *r)
         return e;
     if (ops_handler(r->op) == NULL)
         return ERR_UNKNOWN_COMMAND;
-    if (r->id.n > ID_MAX || (exe.p != NULL && str_i64(str_trim(exe), &n) != ERR_OK))
+    if (r->id.n > XMSG_ID_MAX || (exe.p != NULL && str_i64(str_trim(exe), &n) != ERR_OK))
         return ERR_ATTR_VALUE;
     r->exe_time = n != 0;
     return ERR_OK;
