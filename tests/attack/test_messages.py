@@ -64,21 +64,61 @@ RAW = {
 ALL = {**{k: v.encode() for k, v in BOMBS.items()}, **RAW}
 
 
+# What a bomb may cost (security 2.2). AddressSanitizer keeps what was freed.
+PEAK = 1024 if "XIMSSD_SANITIZED" not in os.environ else 65536  # KiB more, in any process
+ANSWERED = 0.05  # seconds
+
+
+def pids(server):
+    return [server.process.pid, *server.children().values()]
+
+
+def status(pid, field):
+    with open("/proc/%d/status" % pid) as f:
+        return next(int(line.split()[1]) for line in f if line.startswith(field + ":"))
+
+
 def resident(server):
     """KiB of all processes of the server."""
-    total = 0
-    for pid in [server.process.pid, *server.children().values()]:
-        with open("/proc/%d/status" % pid) as f:
-            total += sum(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
-    return total
+    return sum(status(pid, "VmRSS") for pid in pids(server))
+
+
+class Peak:
+    """The peak of each process's memory, from now on."""
+
+    def __init__(self, server):
+        self.server, self.before = server, {}
+        for pid in pids(server):
+            with open("/proc/%d/clear_refs" % pid, "w") as f:
+                f.write("5")
+            self.before[pid] = status(pid, "VmRSS")
+
+    def more(self):
+        assert set(pids(self.server)) == set(self.before)  # nobody died of it
+        return max(status(pid, "VmHWM") - rss for pid, rss in self.before.items())
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     from ximss import Server
-    conf = "[limits]\nprotocol_errors = 1000\n"
+    conf = "[limits]\nprotocol_errors = 1000\nprotocol_errors_before_login = 1000\n"
     with Server(tmp_path_factory.mktemp("attack"), conf=conf) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory):
+    """Forgives nothing."""
+    from ximss import Server
+    conf = "[limits]\nprotocol_errors = 0\nprotocol_errors_before_login = 0\n"
+    with Server(tmp_path_factory.mktemp("strict"), conf=conf) as server:
+        yield server
+
+
+def is_illegal(raw):
+    answer = ET.fromstring(raw)
+    assert (answer.tag, answer.get("errorNum"), answer.get("errorText")) == ("response", "501", "illegal XML"), raw
+    assert answer.get("id") in (None, "1")
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -88,18 +128,40 @@ def test_bomb(shared, name, logged_in):
     client = shared.session() if logged_in else shared.client()
     client.send('<noop id="before"/>')  # a first byte that is not XIMSS would close the connection (4.12)
     assert client.raw() == b'<response id="before"/>'
-    before = resident(shared)
-    client.send(ALL[name])
-    begin = time.monotonic()
-    answer = client.recv()
-    assert time.monotonic() - begin < 1
-    assert (answer.tag, answer.get("errorNum"), answer.get("errorText")) == ("response", "501", "illegal XML"), \
-        ET.tostring(answer)
-    assert answer.get("id") in (None, "1")
+    peak, best = Peak(shared), 9.0
+    for _ in range(3):  # the machine may have other things to do
+        begin = time.monotonic()
+        client.send(ALL[name])
+        is_illegal(client.raw())
+        best = min(best, time.monotonic() - begin)
+        if best < ANSWERED:
+            break
+    assert best < ANSWERED
+    assert peak.more() < PEAK
     client.send('<noop id="after"/>')
     assert client.raw() == b'<response id="after"/>'
-    assert resident(shared) - before < 4096
     client.close()
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("logged_in", [False, True], ids=["before", "after"])
+def test_bomb_closes(strict, name, logged_in):
+    """The same where no protocol error is forgiven: answer, <bye/>, the end, all in time (at the third attempt)."""
+    best = 9.0
+    for _ in range(3):
+        client = strict.session() if logged_in else strict.client()
+        client.send('<noop id="before"/>')
+        assert client.raw() == b'<response id="before"/>'
+        peak, begin = Peak(strict), time.monotonic()
+        client.send(ALL[name])
+        is_illegal(client.raw())
+        assert client.rest() == b"<bye/>\0"
+        best = min(best, time.monotonic() - begin)
+        client.close()
+        assert peak.more() < PEAK
+        if best < ANSWERED:
+            break
+    assert best < ANSWERED
 
 
 @pytest.mark.parametrize("tail", ["x", "<", "<b/>"])
@@ -141,7 +203,7 @@ def test_slow_bytes_hold_nobody_up(shared):
 
 def test_nothing_leaks_per_connection(shared):
     """Security 2.2, "leak per unauthenticated connection": connect, garbage, close; memory and rows return to base."""
-    cycles = int(os.environ.get("XIMSSD_CYCLES", "3000"))
+    cycles = 1000000 if "XIMSSD_LONG" in os.environ else 3000
     garbage = [b"", b"GET / HTTP/1.0\r\n\r\n", b'<noop id="1"', b'<noop id="1"/>\0', b"\x16\x03\x01\x02\x00", b"<a>" * 100,
                b'<login id="1" method="PLAIN"/>\0', b'<listFeatures id="1"/>\0<bye id="2"/>\0', b"\0" * 100,
                b'<login id="1" method="SCRAM-SHA-256" authData="biwsbj1kb3JhLHI9MTIzNDU2Nzg="/>\0']
@@ -160,7 +222,7 @@ def test_nothing_leaks_per_connection(shared):
     some(cycles)
     time.sleep(0.5)
     if "XIMSSD_SANITIZED" not in os.environ:  # AddressSanitizer keeps what was freed
-        assert resident(shared) - before < max(1024, before // 50)
+        assert resident(shared) - before < max(1024, before // 100)
     assert shared.top()["total"] == 0
 
 
