@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from ximss import Server
 
-PASSWORDS = {"dora": "correct-horse", "otto": 'a&b<c>"d\'é 日本'}
+PASSWORDS = {"dora": "correct-horse", "otto": 'a&b<c>"d\'é 日本', "long": "sixty-four bytes are a block of MD5 " * 4}
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +129,31 @@ def test_cram_two_steps(cram_server, name):
     session = client.recv()
     assert session.tag == "session" and session.get("userName") == name + "@harbor.example"
     assert client.raw() == b'<response id="login"/>'
+
+
+def test_cram_digits_and_blanks(cram_server):
+    """3.3: hex digits of either case; the last blank separates."""
+    for form, good in (("dora@harbor.example %s", True), ("dora@harbor.example %S", True), ("dora@harbor.example  %s", False),
+                       ("dora@harbor.example\t%s", False), ("dora@harbor.example %s ", False), ("%s", False), ("", False),
+                       ("dora@harbor.example %.31s", False), ("dora@harbor.example %s0", False)):
+        client = cram_server.client()
+        client.send(element("login", id="s", method="cram-md5"))
+        challenge = base64.b64decode(client.recv().get("value"))
+        digest = hmac.new(PASSWORDS["dora"].encode(), challenge, "md5").hexdigest()
+        text = form.replace("%S", digest.upper()) if "%S" in form else form % digest if "%" in form else form
+        client.send(element("auth", id="s", value=b64(text.encode())))
+        if good:
+            assert client.recv().tag == "session", form
+        else:
+            assert failed(client), form
+
+
+def test_another_authzid_is_refused(cram_server):
+    """3.5: whoever logs in is himself."""
+    for authzid, good in (("", True), ("dora", True), ("DORA@harbor.example", True), ("otto", False), ("nobody", False), ("\1", False)):
+        client = cram_server.client()
+        client.send(element("login", id="s", method="PLAIN", authData=b64(("%s\0dora\0correct-horse" % authzid).encode())))
+        assert (client.recv().tag == "session") == good, authzid
 
 
 def nonce_of(client):

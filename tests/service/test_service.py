@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The ximssd authors
+"""Operations after login (protocol 1, section 6) whose answers are lists, judged by what Python knows of their subjects."""
+import codecs
+import os
+import signal
+import sqlite3
+import time
+import zoneinfo
+
+from ximss import wait_for
+
+CLASSES = {"IPF.Note", "IPF.Contact", "IPF.Appointment", "IPF.Task", "IPF.StickyNote", "IPF.Journal"}
+
+
+def test_known_values(server):
+    messages, _ = server.session().call('<listKnownValues id="k"/>')
+    assert [m.tag for m in messages] == ["knownValues"] and messages[0].attrib == {"id": "k"}
+    found = {}
+    for e in messages[0]:
+        assert e.attrib == {} and len(e) == 0
+        found.setdefault(e.tag, []).append(e.text)
+    assert set(found) == {"language", "charset", "timeZone", "mailboxClass"}
+    assert all(len(set(values)) == len(values) for values in found.values())
+    assert found["language"] == ["english"] and "utf-8" in found["charset"]
+    for charset in found["charset"]:
+        codecs.lookup(charset)
+    for zone in found["timeZone"]:
+        zoneinfo.ZoneInfo(zone)
+    assert "Europe/Berlin" in found["timeZone"] and set(found["mailboxClass"]) == CLASSES
+
+
+def test_first_commands_of_the_common_web_client(server):
+    """One batch, as it comes; what is not built yet is an unknown command, and everything else is answered as usual."""
+    session = server.session()
+    session.send_bytes(b"\0".join([
+        b'<prefsRead id="1"><name>Language</name></prefsRead>', b'<listKnownValues id="2"/>',
+        b'<mailboxList id="3" filter="%" pureFolder="yes"/>', b'<mailboxList id="4" filter="%/%" pureFolder="yes"/>',
+        b'<folderOpen id="5" folder="INBOX" mailbox="INBOX"/>',
+        b'<setSessionOption id="6" name="reportMailboxChanges" value="yes"/>', b""]))
+    answers = {}
+    for i in range(1, 7):
+        messages, response = session.until_response(str(i))
+        answers[i] = ([m.tag for m in messages], response.get("errorNum"), response.get("errorText"))
+        assert all(m.get("id") == str(i) for m in messages)
+    assert answers[1] == ([], "500", "unknown command")
+    assert answers[2] == (["knownValues"], None, None)
+    assert answers[3] == (["mailbox"], None, None) and answers[4] == ([], None, None)
+    assert answers[5] == (["folderReport"], None, None) and answers[6] == ([], None, None)
+
+
+def recovery(server, name="dora@harbor.example"):
+    with sqlite3.connect("file:%s?mode=ro" % os.path.join(server.state_dir, "accounts.db"), uri=True) as db:
+        return db.execute("SELECT recovery FROM account WHERE name = ?", (name,)).fetchone()[0]
+
+
+def test_recovery_address(server):
+    session = server.session()
+    session.call('<passwordModify id="1" oldPassword="correct-horse" recoveryEmail="dora@elsewhere.example"/>')
+    assert recovery(server) == "dora@elsewhere.example"
+    assert session.fail('<passwordModify id="2" oldPassword="oops" recoveryEmail="eve@elsewhere.example"/>')[0] == 515
+    assert session.fail('<passwordModify id="3" oldPassword="correct-horse" recoveryEmail="no address"/>')[0] == 502
+    assert recovery(server) == "dora@elsewhere.example"
+    session.call('<passwordModify id="4" oldPassword="correct-horse" newPassword="battery-staple" recoveryEmail=""/>')
+    assert recovery(server) == ""
+    server.client().login(password="battery-staple")
+
+
+def test_a_request_that_waits_holds_up_only_its_own_session(server):
+    """1.5: answers in order within a session, and no delay for anybody else; section 8: what was slow is logged."""
+    waits, other = server.session(), server.session()
+    hashers = [pid for name, pid in server.children().items() if name.startswith("hasher")]
+    for pid in hashers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        waits.send_bytes(b'<readTime id="1"/>\0<passwordModify id="2" oldPassword="correct-horse" newPassword="battery-staple"/>\0'
+                         b'<readTime id="3"/>\0<noop id="4"/>\0')
+        waits.until_response("1")
+        begin = time.monotonic()
+        while time.monotonic() - begin < 1.2:
+            other.call('<readTime id="t"/>')
+        waits.sock.settimeout(0.1)
+        try:
+            raise AssertionError(waits.raw())
+        except TimeoutError:
+            waits.sock.settimeout(20)
+        row = server.row(status="changing password")
+        assert row is not None and row["running"] >= 1
+    finally:
+        for pid in hashers:
+            os.kill(pid, signal.SIGCONT)
+    assert waits.raw() == b'<response id="2"/>'
+    assert waits.recv().tag == "currentTime" and waits.raw() == b'<response id="3"/>'
+    assert waits.raw() == b'<response id="4"/>'
+
+
+def test_slow_operations_are_logged(tmp_path):
+    from ximss import Server
+    with Server(tmp_path, server="hashers = 1\nlog_level = problems\n") as server:
+        session = server.session()
+        os.kill(server.children()["hasher 1"], signal.SIGSTOP)
+        session.send('<passwordModify id="1" oldPassword="correct-horse" newPassword="battery-staple"/>')
+        time.sleep(1.1)
+        os.kill(server.children()["hasher 1"], signal.SIGCONT)
+        assert session.raw() == b'<response id="1"/>'
+        line = wait_for(lambda: [x for x in server.log().splitlines() if " slow: passwordModify took " in x], 5)[0]
+        assert " 3 XIMSS-1000" in line and "(dora@harbor.example)" in line
+        assert 1000 <= int(line.rsplit(" took ", 1)[1].split()[0]) < 20000
