@@ -88,6 +88,30 @@ def test_clock_offset(tmp_path):
         assert abs(int(out[1]) - offset - time.time() * 10**9) < 5 * 10**9
 
 
+@pytest.mark.parametrize("path", PROGRAMS, ids=os.path.basename)
+def test_help_version_usage_and_page(path):
+    """Design 9.5: --help, a manual page that knows every option of it, exit codes that mean something, and no terminal."""
+    name = os.path.basename(path)
+    bare = {"PATH": os.environ["PATH"]}
+
+    def say(*argv):
+        return run(path, *argv, stdin=subprocess.DEVNULL, env=bare)
+    done = say("--help")
+    assert (done.returncode, done.stderr) == (0, "") and re.match(r"usage: %s " % name, done.stdout, re.I)
+    assert "exit" in done.stdout.lower() or name == "ximss-bench"
+    version = say("--version")
+    assert (version.returncode, version.stderr) == (0, "")
+    assert re.fullmatch(r"%s \d+\.\d+\.\d+\n" % name, version.stdout)
+    wrong = say("--nonsense")
+    assert wrong.returncode in (1, 2) and wrong.stdout == "" and "nonsense" in wrong.stderr
+    pages = glob.glob(os.path.join(ROOT, "*", name + ".[18]"))
+    assert len(pages) == 1
+    text = re.sub(r".\x08", "", run("mandoc", "-T", "ascii", pages[0]).stdout)
+    options = set(re.findall(r"(?<![\w-])--?[a-zA-Z0-9][a-z-]*", done.stdout))
+    assert options and {o for o in options if o not in text} == set()
+    assert "EXIT STATUS" in text
+
+
 # --- configuration
 
 def test_check_reports_every_problem_in_one_run(tmp_path):

@@ -252,13 +252,22 @@ def test_certificate_is_replaced(tmp_path):
 
 
 def test_self_signed_certificate(shared):
-    """Without [tls] certificate one is made, and a start later it is the same."""
+    """Without [tls] certificate one is made."""
     key = os.path.join(shared.state_dir, "tls-key.pem")
     assert stat.S_IMODE(os.stat(key).st_mode) == 0o600
     text = subprocess.run(["openssl", "x509", "-in", os.path.join(shared.state_dir, "tls-cert.pem"), "-noout", "-text"],
                           capture_output=True, text=True, check=True, timeout=20).stdout
     assert "CN = harbor.example" in text and "DNS:harbor.example" in text and "prime256v1" in text
     assert "self-signed" in shared.log()
+
+
+def test_self_signed_certificate_stays(tmp_path):
+    """The next start finds it: clients that have been told to trust it need not be told again."""
+    with Server(tmp_path, tls=True) as server:
+        first = fingerprint(server)
+        assert server.stop() == 0
+        server.start()
+        assert fingerprint(server) == first
 
 
 def test_bad_certificate_is_a_sentence_at_start(tmp_path):
