@@ -119,6 +119,7 @@ static enum err make_session(struct keeper *k, const struct ipc_attach *a, uint3
                                 .worker = (uint16_t)a->worker,
                                 .conn = conn,
                                 .transport = TRANSPORT_TCP,
+                                .must_change = (a->flags & IPC_ATTACH_MUST_CHANGE) != 0,
                                 .name = a->name,
                                 .real_name = a->real_name,
                                 .url_id = str_of(url_id),

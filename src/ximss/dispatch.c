@@ -56,6 +56,8 @@ static enum err check_head(struct req *r)
         return e;
     if (ops_handler(r->op) == NULL)
         return ERR_UNKNOWN_COMMAND;
+    if (r->s->must_change && (optag_flags(r->op) & OPF_EXPIRED) == 0)
+        return ERR_PASSWORD_EXPIRED;
     if (r->id.n > XMSG_ID_MAX || (exe.p != NULL && str_i64(str_trim(exe), &n) != ERR_OK))
         return ERR_ATTR_VALUE;
     r->exe_time = n != 0;

@@ -54,6 +54,7 @@ enum err session_new(struct ximss *x, struct store *store, const struct session_
     s->bank = info->bank;
     s->worker = info->worker;
     s->transport = info->transport;
+    s->must_change = info->must_change;
     s->idle_timeout = IDLE_DEFAULT;
     buf_init(&s->queue, SIZE_MAX);
     buf_init(&s->broken, SIZE_MAX);
@@ -104,6 +105,8 @@ void session_greet(const struct session *s, struct str login_id, struct buf *out
         xout_attr(out, "realName", s->real_name);
     xout_attr_lit(out, "version", s->x->version);
     xout_attr_lit(out, "random", hex);
+    if (s->must_change)
+        xout_attr_lit(out, "changePassword", "1");
     xout_empty(out);
     xout_end(out);
 }

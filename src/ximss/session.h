@@ -28,6 +28,7 @@ struct session_info {
     uint16_t worker; /* TCP: who holds the connection */
     uint32_t conn;
     enum transport transport;
+    bool must_change;     /* the password has expired */
     struct str name;      /* canonical, dora@harbor.example */
     struct str real_name; /* may be empty */
     struct str url_id;    /* 100042-vN2Txjkggy7gjHRD10jw */
@@ -67,6 +68,7 @@ struct session {
     struct session *waiting_next; /* hub's line of sessions with async output */
     bool waiting;
 
+    bool must_change; /* only a few operations until the password is a new one (protocol 1, 4.3) */
     bool report_changes; /* setSessionOption reportMailboxChanges */
     bool closing;        /* bye, session_end() or too many errors: takes no more input */
     bool mid_message;    /* the last slice ended inside a long message: nothing may come between */

@@ -66,6 +66,28 @@ def test_recovery_address(server):
     server.client().login(password="battery-staple")
 
 
+def test_expired_password(tmp_path):
+    """3.7, 4.3: without `canUpdatePwd` 516; with it a session that may only change the password."""
+    from ximss import Server
+    with Server(tmp_path) as server:
+        server.stop()
+        with sqlite3.connect(os.path.join(server.state_dir, "accounts.db")) as db:
+            assert db.execute("UPDATE account SET flags = 2").rowcount == 1
+        server.start()
+        client = server.client()
+        login = '<login id="L" authData="dora" password="correct-horse"%s/>'
+        assert client.fail(login % "") == (516, "password has expired")
+        assert client.fail(login % ' canUpdatePwd="no"') == (516, "password has expired")
+        assert client.fail(login.replace("correct-horse", "oops") % ' canUpdatePwd="1"')[0] == 515
+        messages, _ = client.call(login % ' canUpdatePwd="1"')
+        assert messages[0].get("changePassword") == "1"
+        assert client.fail('<readTime id="t"/>') == (516, "password has expired")
+        client.call('<noop id="n"/>')
+        client.call('<passwordModify id="p" oldPassword="correct-horse" newPassword="battery-staple"/>')
+        client.call('<readTime id="t"/>')
+        assert server.client().login(password="battery-staple").get("changePassword") is None
+
+
 def test_a_request_that_waits_holds_up_only_its_own_session(server):
     """1.5: answers in order within a session, and no delay for anybody else; section 8: what was slow is logged."""
     waits, other = server.session(), server.session()

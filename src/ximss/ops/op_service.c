@@ -115,5 +115,7 @@ enum err op_password_modify(struct req *r)
 
 enum err op_password_modify_finish(struct req *r)
 {
+    if (r->answer.err == ERR_OK && r->question.new_password.p != NULL)
+        r->s->must_change = false;
     return r->answer.err;
 }

@@ -89,7 +89,7 @@ static void test_columns(void **state)
 {
     (void)state;
     assert_int_equal(optag_state(OP_NOOP), OPS_ANY);
-    assert_int_equal(optag_flags(OP_NOOP), OPF_READ);
+    assert_int_equal(optag_flags(OP_NOOP), OPF_READ | OPF_EXPIRED);
     assert_string_equal(optag_monitor(OP_NOOP), "noop");
     assert_int_equal(optag_state(OP_LOGIN), OPS_PRE);
     assert_string_equal(optag_monitor(OP_LOGIN), "authenticating"); /* protocol 1, 9.1 */

@@ -318,6 +318,41 @@ static void password(void **state)
     assert_true(c->ended);
 }
 
+/* Protocol 1, 3.7 and 4.3: an expired password has to be changed before anything else makes sense. */
+static void expired(void **state)
+{
+    struct world *w = *state;
+    struct client *c = login(w);
+    const char *text;
+
+    c->s->must_change = true;
+    session_greet(c->s, STR("L"), &c->out);
+    text = take(c);
+    assert_string_equal(strstr(text, "random=\"") + 16, "\" changePassword=\"1\"/>");
+    CHECK(w, c, "<readTime id=\"1\"/>", ERROR("1", "password has expired", "516"));
+    CHECK(w, c, "<folderOpen id=\"1\" folder=\"INBOX\"/>",
+          ERROR("1", "password has expired", "516"));
+    CHECK(w, c, "<fryEggs id=\"1\"/>", ERROR("1", "unknown command", "500"));
+    CHECK(w, c, "<noop id=\"2\"/>", OK("2"));
+    say(w, c, "<passwordModify id=\"3\" oldPassword=\"x\" recoveryEmail=\"a@b\"/>");
+    dispatch_answer(c->s, ERR_OK, STR(""));
+    run(w);
+    EXPECT(c, OK("3"));
+    say(w, c, "<passwordModify id=\"4\" oldPassword=\"x\" newPassword=\"y\"/>");
+    dispatch_answer(c->s, ERR_PASSWORD_POLICY, STR(""));
+    run(w);
+    EXPECT(c, ERROR("4", "new password is not acceptable", "501"));
+    CHECK(w, c, "<setClientName id=\"5\" name=\"x\"/>", ERROR("5", "password has expired", "516"));
+    say(w, c, "<passwordModify id=\"6\" oldPassword=\"x\" newPassword=\"battery-staple\"/>");
+    dispatch_answer(c->s, ERR_OK, STR(""));
+    run(w);
+    EXPECT(c, OK("6"));
+    CHECK(w, c, "<setClientName id=\"7\" name=\"x\"/>", OK("7"));
+    c->s->must_change = true;
+    CHECK(w, c, "<bye id=\"8\"/>", OK("8"));
+    assert_true(c->closed);
+}
+
 /* Design 2.2 and 9.2: 32 requests, 1 MiB, 16 MiB for one. */
 static void input_caps(void **state)
 {
@@ -444,7 +479,7 @@ int main(void)
         T(responses),    T(message_errors), T(id_length),  T(too_many_errors), T(empty_messages),
         T(bye),          T(greeting),       T(read_time),  T(options),         T(vocabulary),
         T(known_values), T(password),       T(input_caps), T(request_memory),  T(table),
-        T(no_credit),
+        T(no_credit),    T(expired),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
