@@ -20,7 +20,7 @@
 #include "net/loop.h"
 #include "shm/shm_writer.h"
 
-#define CHILD_PEERS 64 /* processes of one role */
+#define CHILD_PEERS 128 /* processes of one role; of workers two banks (proc/upgrade.h) */
 
 struct child;
 

@@ -195,6 +195,7 @@ static const struct verb verbs[CTL_VERB_COUNT] = {
     [CTL_SESSION_KICK] = {.body = session_kick, .done = "kicked"},
     [CTL_SESSION_SAY] = {.body = session_say, .print = print_told},
     [CTL_SESSION_SAY_ALL] = {.print = print_told},
+    [CTL_UPGRADE] = {.done = "the program is executed anew; the log and `ximssctl status` show how far it is"},
     [CTL_STATUS] = {.complete = status_complete, .print = status_print},
 };
 
