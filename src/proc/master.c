@@ -96,6 +96,13 @@ static void kill_stalled(struct master *m, int64_t now)
     }
 }
 
+/* It is the master who was away (stopped, paused with its machine): what the others said meanwhile is still unread. */
+static void forgive_silence(struct master *m, int64_t now)
+{
+    for (uint32_t i = 0; i < m->nchildren; i++)
+        m->children[i].beat = now;
+}
+
 /* --- the end: workers first, then those they speak to */
 
 static bool role_runs(const struct master *m, enum ipc_role role)
@@ -251,11 +258,14 @@ static void serve_polls(struct master *m, const struct pollfd *p, nfds_t n)
 static void loop(struct master *m, void (*on_ready)(struct master *))
 {
     struct pollfd polls[1 + CHILDREN_MAX + CTL_POLLS];
-    int64_t next_beat = 0;
+    int64_t next_beat = 0, last_turn = clock_mono();
     bool told = m->resumed;
     BUG_IF(m->nchildren > CHILDREN_MAX);
     while (!m->stopping || role_runs(m, IPC_ROLE_ANY)) {
         int64_t now = clock_mono();
+        if (now - last_turn > 2 * BEAT)
+            forgive_silence(m, now);
+        last_turn = now;
         if (now >= next_beat) {
             shm_master_own_beat(m->shm, now);
             kill_stalled(m, now);
