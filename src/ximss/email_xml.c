@@ -43,7 +43,8 @@ enum err email_begin(struct email_cursor *c, const struct digest_head *h,
     bool all = o->limit < 0 || (uint64_t)o->limit > o->limit_max;
     *c = (struct email_cursor){.budget = all ? o->limit_max : (uint64_t)o->limit,
                                .end = b->count,
-                               .text_only = o->text_only};
+                               .text_only = o->text_only,
+                               .unreadable = o->unreadable};
     if (o->part_id.p == NULL)
         return ERR_OK;
     struct digest_part p;
@@ -194,7 +195,7 @@ static void write_params(struct buf *out, const char *prefix, struct str params)
     }
 }
 
-static void write_attrs(struct buf *out, const struct digest_part *p)
+static void write_attrs(struct buf *out, const struct digest_part *p, bool unreadable)
 {
     attr_unless_empty(out, "partID", p->part_id);
     xout_attr_u64(out, "estimatedSize", p->estimated);
@@ -208,6 +209,8 @@ static void write_attrs(struct buf *out, const struct digest_part *p)
     attr_unless_empty(out, "class", p->klass);
     write_params(out, "Type-", p->type_params);
     write_params(out, "Disposition-", p->disposition_params);
+    if (unreadable)
+        xout_attr_lit(out, "readError", "message could not be read");
     attr_unless_empty(out, "parseError", p->parse_error);
 }
 
@@ -235,7 +238,7 @@ static void write_part(struct writer *w)
     struct email_cursor *c = w->c;
     struct digest_part p = digest_part_at(w->b, c->part);
     xout_open(w->out, "MIME");
-    write_attrs(w->out, &p);
+    write_attrs(w->out, &p, c->unreadable);
     switch (p.kind) {
     case DIGEST_MULTIPART:
         if (p.next == p.index + 1)

@@ -20,6 +20,7 @@ struct email_options {
     struct str part_id; /* .p == NULL: the whole message */
     int64_t limit;      /* totalSizeLimit; negative: the server's cap */
     uint64_t limit_max; /* the server's cap; EMAIL_INLINE_MAX */
+    bool unreadable;    /* the body could not be read: the parts say so (readError) */
     bool
         text_only; /* mode="text" (protocol 2, 5.6): of the bodies only text/plain, or HTML as text when there is nothing else */
 };
@@ -33,6 +34,7 @@ struct email_cursor {
     uint32_t text_at;
     uint8_t stage;
     bool text_only;
+    bool unreadable;
     bool inner;         /* the header is that of the message part before `first` */
     bool opened;        /* the element of the field at hand is open */
     bool recipient;     /* <recipient> is open */

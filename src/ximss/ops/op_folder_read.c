@@ -31,6 +31,7 @@ struct reading {
     struct email_cursor at;
     struct str rest; /* source: not yet written */
     bool latin1, begun;
+    bool unreadable; /* the storage gives the header, but no body */
 };
 
 static void forget(struct req *r)
@@ -107,7 +108,46 @@ static enum err open_digest(struct reading *x)
     return e == ERR_OK ? digest_body_open(&x->b, buf_slice(&x->body)) : e;
 }
 
-/* The stored digest; when it is damaged one as if nothing could parse the message (design 4). */
+/* The header stands in another row than the body: it is shown with one part that says so (protocol 2, 6.3, readError). */
+static enum err without_body(struct reading *x)
+{
+    struct digest_body_maker m;
+    enum err e = digest_head_open(&x->h, buf_slice(&x->head));
+
+    if (e != ERR_OK)
+        return ERR_DB;
+    bool root = str_eq(x->h.type, STR("multipart")); /* has no partID (6.4) */
+    struct digest_part p = {.kind = DIGEST_LEAF,
+                            .estimated = x->h.size < UINT32_MAX ? (uint32_t)x->h.size : UINT32_MAX,
+                            .type = x->h.type,
+                            .subtype = x->h.subtype,
+                            .part_id = root ? STR("") : STR("01")};
+    x->unreadable = true;
+    buf_clear(&x->body);
+    digest_body_init(&m);
+    digest_part_add(&m, &p);
+    digest_body_finish(&m, &x->body);
+    digest_body_free(&m);
+    e = buf_err(&x->body);
+    return e == ERR_OK ? open_digest(x) : e;
+}
+
+/* As if nothing could parse the message (design 4). */
+static enum err fetch_opaque(const struct req *r, struct reading *x)
+{
+    enum err e = fetch_raw(r, x, UINT64_MAX);
+
+    if (e == ERR_DB)
+        return without_body(x);
+    buf_clear(&x->head);
+    buf_clear(&x->body);
+    if (e == ERR_OK)
+        e = digest_opaque(buf_slice(&x->raw), &x->head, &x->body);
+    buf_free(&x->raw);
+    return e == ERR_OK ? open_digest(x) : e;
+}
+
+/* The stored digest, or what is left when it is damaged. */
 static enum err fetch_digest(const struct req *r, struct reading *x)
 {
     struct message_row m;
@@ -118,19 +158,12 @@ static enum err fetch_digest(const struct req *r, struct reading *x)
         e = buf_err(&x->head);
     }
     message_row_done(r->s->store);
-    if (e == ERR_OK)
-        e = message_read_body(r->s->store, r->s->account, x->f->mailbox, x->uid, &x->body);
+    if (e != ERR_OK)
+        return e;
+    e = message_read_body(r->s->store, r->s->account, x->f->mailbox, x->uid, &x->body);
     if (e == ERR_OK)
         e = open_digest(x);
-    if (e != ERR_SYNTAX)
-        return e;
-    buf_clear(&x->head);
-    buf_clear(&x->body);
-    e = fetch_raw(r, x, UINT64_MAX);
-    if (e == ERR_OK)
-        e = digest_opaque(buf_slice(&x->raw), &x->head, &x->body);
-    buf_free(&x->raw);
-    return e == ERR_OK ? open_digest(x) : e;
+    return e == ERR_SYNTAX || e == ERR_DB ? fetch_opaque(r, x) : e;
 }
 
 /* UTF-8 if it is valid, else ISO 8859-1; cut at the limit, not through a character. */
@@ -153,15 +186,15 @@ static enum err fetch(const struct req *r, struct reading *x)
 {
     uint64_t most = r->s->x->limits.inline_text;
     uint64_t limit = x->limit < most ? x->limit : most;
-    struct email_options how = {.part_id = x->part_id,
-                                .limit = (int64_t)limit,
-                                .limit_max = most,
-                                .text_only = x->mode == READ_TEXT};
+    struct email_options how = {
+        .limit = (int64_t)limit, .limit_max = most, .text_only = x->mode == READ_TEXT};
     enum err e;
 
     if (x->mode == READ_SOURCE)
         return fetch_source(r, x);
     e = fetch_digest(r, x);
+    how.unreadable = x->unreadable;
+    how.part_id = x->unreadable ? STR_NONE : x->part_id;
     return e == ERR_OK ? email_begin(&x->at, &x->h, &x->b, &how) : e;
 }
 

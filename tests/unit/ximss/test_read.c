@@ -184,6 +184,49 @@ static void source(void **state)
           ERROR("W", "operation is not supported", "584"));
 }
 
+/* What a broken disk does to the stored bytes of message 1: `what` of its content becomes something else. */
+static void spoil(struct world *w, bool raw, bool body)
+{
+    static const char *const sql[] = {"UPDATE content SET raw=x'00', raw_form=1",
+                                      "UPDATE content SET body=x'00', body_form=1",
+                                      "UPDATE content SET body=x'00', body_size=1, body_form=0"};
+    write_begin(w);
+    if (raw)
+        must(db_run(db_stmt(store_db(w->store), sql[0])));
+    must(db_run(db_stmt(store_db(w->store), sql[body ? 1 : 2])));
+    write_end(w);
+}
+
+/* 6.3: readError. The session goes on, and whatever can still be read is. */
+static void damaged(void **state)
+{
+    struct world *w = *state;
+    struct client *c = &w->c[0];
+
+    spoil(w, false, false); /* the digest is no digest: the message as one opaque text */
+    say(w, c, "<folderRead id=\"W\" folder=\"INBOX-MM-1\" UID=\"1\"/>");
+    assert_non_null(strstr(take(c), " parseError=\"message could not be read\">--b1\n"));
+    EXPECT(c, OK("W"));
+    spoil(w, false, true); /* it cannot be unpacked: the same */
+    say(w, c, "<folderRead id=\"W\" folder=\"INBOX-MM-1\" UID=\"1\" totalSizeLimit=\"0\"/>");
+    assert_non_null(strstr(take(c), " parseError=\"message could not be read\"/>"));
+    EXPECT(c, OK("W"));
+    spoil(w, true, true); /* nothing can be: the header, which stands elsewhere */
+    for (int i = 0; i < 2; i++) {
+        say(w, c,
+            i == 0 ? "<folderRead id=\"W1\" folder=\"INBOX-MM-1\" UID=\"1\"/>"
+                   : "<folderRead id=\"W1\" folder=\"INBOX-MM-1\" UID=\"1\" mode=\"text\"/>");
+        take(c);
+        assert_non_null(strstr(c->text, "<EMail>" HEADER "<MIME estimatedSize=\""));
+        assert_non_null(strstr(c->text, "\" type=\"multipart\" subtype=\"mixed\" "
+                                        "readError=\"message could not be read\"/></EMail>"));
+        EXPECT(c, OK("W1"));
+    }
+    CHECK(w, c, "<folderRead id=\"W\" folder=\"INBOX-MM-1\" UID=\"1\" mode=\"source\"/>",
+          ERROR("W", "internal error", "599"));
+    check_rows(w, c, "INBOX-MM-1", "<index>0</index>", "1 ");
+}
+
 /* The text of the only leaf element, by libxml2; the caller frees it. */
 static char *text_of(const char *message, size_t n)
 {
@@ -279,7 +322,7 @@ static void dropped(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {T(example), T(errors), T(source), T(long_message),
-                                       T(dropped)};
+    const struct CMUnitTest tests[] = {T(example), T(errors),       T(source),
+                                       T(damaged), T(long_message), T(dropped)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
