@@ -67,8 +67,9 @@
 struct db;
 struct db_stmt;
 
-#define DB_READONLY  1u /* another process writes it; the file must exist */
-#define DB_EXCLUSIVE 2u /* nobody else may open it meanwhile: reading takes no locks, no system calls */
+#define DB_READONLY 1u /* another process writes it; the file must exist */
+#define DB_EXCLUSIVE \
+    2u /* nobody else may open it meanwhile: reading takes no locks, no system calls */
 
 /* Opens or creates. The log says why on failure (ERR_DB). path is a file name, zero-terminated. */
 enum err db_open(const char *path, unsigned flags, struct db **out) CHECKED;
