@@ -20,11 +20,14 @@ static void usage(FILE *to)
           "       ximssd [-c FILE] -t          check the configuration: every problem, one line "
           "each\n"
           "       ximssd [-c FILE] -T          print the effective configuration\n"
-          "       ximssd -x sample|man|operations|versions   print the sample file, "
-          "ximssd.conf(5), the "
-          "operations,\n                                    what two programs must share for an "
-          "upgrade\n"
-          "       ximssd -V                    print the version\n"
+          "       ximssd -x sample|man|operations|versions   print the sample file, ximssd.conf(5), "
+          "the
+                                    operations, or what an upgrade compares
+"
+          "       ximssd -V, --version         print the version
+"
+          "       ximssd -h, --help            print this
+"
           "Exit codes: 0 fine, 1 cannot start or problems found, 2 wrong usage.\n",
           to);
 }
