@@ -15,7 +15,9 @@ session kick:ID:
 session say:ID:
 session say all:TEXT:
 try:NAME:--password-stdin
-status::'
+status::
+reload::
+drain::--within'
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
@@ -23,7 +25,7 @@ status::'
             conf=(-c "${COMP_WORDS[i + 1]}")
             ((i++))
             ;;
-        --real-name) ((i++)) ;;
+        --within | --real-name) ((i++)) ;;
         -*) ;;
         *) typed+="${COMP_WORDS[i]} " ;;
         esac
@@ -32,6 +34,9 @@ status::'
     -c | --config)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    --within)
         return
         ;;
     --real-name)

@@ -83,12 +83,13 @@ def test_hostile_bodies(server):
               string("\0"), string(b"\xff\xfe"), string("a") + string("b") + string("c") + string("d"),
               struct.pack("I", 0), struct.pack("I", 999999), struct.pack("I", 999999) + string(""),
               string("99999999999999999999"), string("4294967295"), string("-1"),
-              *(rng.randbytes(rng.randrange(400)) for _ in range(20))]
+              *(rng.randbytes(rng.randrange(400)) for _ in range(8))]
     for words, row in verbs().items():
         if row["reach"] == "TOOL" or words in ("drain", "upgrade"):
             continue
+        usual = ALL if row["reach"] in ("ALL", "FIND") else 0
         for target in (0, 1, 63, ALL):
-            for body in bodies if target in (0, ALL) else bodies[:3]:
+            for body in bodies if target == usual and row["role"] != "MASTER" else bodies[:3]:
                 with connect(server) as s:
                     s.send(request(words, body, target))
                     _, texts = answer(s)
@@ -170,7 +171,7 @@ def test_a_silent_process_is_named(server):
 
 
 def test_a_process_dies_over_a_question(server):
-    wait_for(lambda: works(server))
+    wait_for(lambda: server.ctl("session", "list", check=False).returncode == 0)
     server.kill("worker 2", signal.SIGSTOP)
     with connect(server) as s:
         s.send(LIST)

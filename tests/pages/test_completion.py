@@ -4,13 +4,10 @@
 import os
 import shlex
 import subprocess
-import sys
 
 import pytest
+from control import rows, verbs
 from ximss import ROOT, Server, wait_for
-
-sys.path.insert(0, os.path.join(ROOT, "tests/ctl"))
-from control import rows, verbs  # noqa: E402
 
 FOLDER = os.path.join(ROOT, "conf/completion")
 OPTIONS = {r[2]: {"letter": r[1].strip("'"), "arg": r[3], "all": r[4] == "ALL"}

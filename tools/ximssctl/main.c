@@ -29,7 +29,8 @@ static void show(const struct request *r, int code, const json_t *answer)
         print_json(answer);
         return;
     }
-    if (v->print != NULL)
+    /* When one of several processes refuses, what the others said still counts. */
+    if (v->print != NULL && (code == EXIT_FINE || ctl_row(r->verb)->reach != CTL_ONE))
         v->print(answer);
     else if (code == EXIT_FINE)
         puts(v->done != NULL ? v->done : "done");

@@ -109,6 +109,34 @@ static void changes(void **state)
     kit_free(&k);
 }
 
+/* What the owner reads back is what others see. */
+static void own_copy(void **state)
+{
+    (void)state;
+    struct kit k;
+    struct proc p;
+    kit_init(&k, 1);
+    kit_proc(&k, &p, "worker", 1, 3);
+    assert_int_equal(shm_row_end(&p.w), 0);
+    uint32_t first = shm_row_alloc(&p.w), second = shm_row_alloc(&p.w);
+    struct shm_row row = kit_row(100042, "dora@harbor.example"), got;
+    shm_row_publish(&p.w, second, &row);
+    shm_row_op_begin(&p.w, second, 7, NOW);
+    assert_int_equal(shm_row_end(&p.w), 2);
+    shm_row_copy(&p.w, second, &got);
+    row = seen(&p, second);
+    assert_memory_equal(&got, &row, sizeof(got));
+    assert_int_equal(got.op, 7);
+    shm_row_copy(&p.w, first, &got);
+    assert_int_equal(got.session, 0);
+    shm_row_free(&p.w, second);
+    shm_row_copy(&p.w, second, &got);
+    assert_int_equal(got.session, 0);
+    assert_int_equal(shm_row_end(&p.w), 2); /* it may be used again */
+    shm_detach(&p.w);
+    kit_free(&k);
+}
+
 /* 159, 160 and 161 bytes. */
 static void account_cap(void **state)
 {
@@ -242,6 +270,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(rows_and_free_list),
                                        cmocka_unit_test(no_rows_at_all),
                                        cmocka_unit_test(changes),
+                                       cmocka_unit_test(own_copy),
                                        cmocka_unit_test(account_cap),
                                        cmocka_unit_test(peers),
                                        cmocka_unit_test(gauges_stay_above_zero),

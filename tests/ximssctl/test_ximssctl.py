@@ -47,18 +47,21 @@ def test_life_of_an_account(any_server):
     assert set(accounts(server)) == {"dora@harbor.example"}
 
 
-@pytest.mark.parametrize("name", ["", "@", "a b", "dora@", "x" * 65, "../etc", "dora@nowhere.example", "a\nb", "\x1b[31m"])
-def test_names_that_are_refused(any_server, name):
-    message = refused(any_server, "account", "add", name, "--password-stdin", stdin="correct-horse\n")
-    assert message.startswith("ximssctl: ") and "\x1b" not in message
+NAMES = ["", "@", "a b", "dora@", "x" * 65, "../etc", "dora@nowhere.example", "a\nb", "\x1b[31m"]
+
+
+def test_names_that_are_refused(any_server):
+    for name in NAMES:
+        message = refused(any_server, "account", "add", name, "--password-stdin", stdin="correct-horse\n")
+        assert message.startswith("ximssctl: ") and "\x1b" not in message
     assert accounts(any_server) == {}
 
 
-@pytest.mark.parametrize("password, good", [("", False), ("short", False), ("sixsix", True), ("x" * 1024, True),
-                                            ("x" * 1025, False)])
-def test_password_bounds(any_server, password, good):
-    done = any_server.ctl("account", "add", "dora", "--password-stdin", stdin=password + "\n", check=False)
-    assert (done.returncode == 0) == good, done
+def test_password_bounds(any_server):
+    for i, (password, good) in enumerate([("", False), ("short", False), ("sixsix", True), ("x" * 1024, True),
+                                          ("x" * 1025, False)]):
+        done = any_server.ctl("account", "add", "user%d" % i, "--password-stdin", stdin=password + "\n", check=False)
+        assert (done.returncode == 0) == good, done
 
 
 def test_unknown_account(any_server):
