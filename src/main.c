@@ -20,14 +20,10 @@ static void usage(FILE *to)
           "       ximssd [-c FILE] -t          check the configuration: every problem, one line "
           "each\n"
           "       ximssd [-c FILE] -T          print the effective configuration\n"
-          "       ximssd -x sample|man|operations|versions   print the sample file, ximssd.conf(5), "
-          "the
-                                    operations, or what an upgrade compares
-"
-          "       ximssd -V, --version         print the version
-"
-          "       ximssd -h, --help            print this
-"
+          "       ximssd -x sample|man|operations|versions   print the sample file, ximssd.conf(5),\n"
+          "                                    the operations, or what an upgrade compares\n"
+          "       ximssd -V, --version         print the version\n"
+          "       ximssd -h, --help            print this\n"
           "Exit codes: 0 fine, 1 cannot start or problems found, 2 wrong usage.\n",
           to);
 }

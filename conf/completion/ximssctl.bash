@@ -17,7 +17,8 @@ session say all:TEXT:
 try:NAME:--password-stdin
 status::
 reload::
-drain::--within'
+drain::--within
+upgrade::'
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in

@@ -63,3 +63,4 @@ complete -c ximssctl -n '__ximssctl_at ' -a status -d 'Say how the server does: 
 complete -c ximssctl -n '__ximssctl_at ' -a reload -d 'Take the configuration file into use again: all of it or nothing. Says what changed and what waits for a restart.'
 complete -c ximssctl -n '__ximssctl_at ' -a drain -d '\\'
 complete -c ximssctl -n '__ximssctl_in drain' -l within -x -d 'the longest that it may take, such as 90s or 10m'
+complete -c ximssctl -n '__ximssctl_at ' -a upgrade -d 'Execute the program file, which may be another version now, in place of the running program.'

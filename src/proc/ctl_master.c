@@ -53,8 +53,9 @@ static enum err status(struct master *m, uint32_t seq, struct str body)
                XIMSSD_VERSION, (int)getpid(), seconds(now - m->started),
                m->stopping ? "true" : "false");
     for (uint32_t i = 0; i < m->nchildren; i++) {
-        if (m->children[i].role == IPC_ROLE_CHECK && m->children[i].pid == 0)
-            continue; /* runs only during a reload */
+        if (m->children[i].pid == 0 &&
+            (m->children[i].role == IPC_ROLE_CHECK || !upgrade_may_start(m, &m->children[i])))
+            continue; /* runs only during a reload or an upgrade */
         if (i != 0)
             buf_char(&b, ',');
         put_process(&b, &m->children[i], now);

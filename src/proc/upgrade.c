@@ -228,6 +228,8 @@ static bool exchange(struct master *m, enum ipc_role role)
 void upgrade_tick(struct master *m, int64_t now)
 {
     struct upgrade *u = &m->upgrade;
+    if (m->stopping || m->draining)
+        return; /* it ends anyway */
     if (u->due && nothing_waits(m))
         execute(m);
     switch (u->state) {

@@ -62,6 +62,8 @@ def test_examples(world):
             wait_for(lambda: len(server.top()["sessions"]) == 2)
         if command == "ximssctl status":
             wait_for(lambda: len(server.top()["sessions"]) == 1)
+        if command.startswith("ximssctl drain"):  # behind the upgrade
+            wait_for(lambda: "upgrade: old workers are drained" in server.log(), 60)
         done = subprocess.run(["bash", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=60, env=env, check=False)
         assert [masked(line) for line in done.stdout.splitlines()] == [masked(line) for line in lines], command
