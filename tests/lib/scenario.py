@@ -55,7 +55,7 @@ class Script:
             self.conf += rest + "\n"
         elif word == "server":
             self.server += rest + "\n"
-        elif word in ("connect", "wait", "advance", "starttls", "mail", "half-close", "log", "cram"):
+        elif word in ("connect", "wait", "advance", "starttls", "mail", "half-close", "log", "cram", "say"):
             self.clock = self.clock or word == "advance"
             self.steps.append((number, word, "1", rest))
         else:
@@ -181,6 +181,8 @@ class Run:
             self.client(text or "1").sock.shutdown(socket.SHUT_WR)
         elif kind == "log":
             self.log(where, text)
+        elif kind == "say":
+            self.server.ctl("session", "say", "all", "--", text)
         elif kind == "cram":
             self.cram(*self.fill(text).split(" "))
         elif kind == "mail":

@@ -17,8 +17,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 FILES = sorted(os.path.relpath(p, ROOT) for p in glob.glob(os.path.join(HERE, "*.scn")))
 XIMSS = os.path.join(BUILD, "ximss")
 FINE, MISMATCH, USAGE, NO_SERVER, SCRIPT = range(5)
-# These move the server's clock or compute digests on their way; only the Python runner can.
-RUNNERS_OWN = ["b042-idle", "b066-exchange-time", "b067-cram-md5", "b090-log"]
+# These move the server's clock, compute digests or speak for the admin on their way; only the Python runner can.
+RUNNERS_OWN = ["b012-alert", "b042-idle", "b066-exchange-time", "b067-cram-md5", "b090-log"]
 
 
 def name_of(path):
@@ -26,7 +26,7 @@ def name_of(path):
 
 
 def needs_runner(path):
-    return any(kind in ("advance", "cram") for _, kind, _, _ in Script(path).steps)
+    return any(kind in ("advance", "cram", "say") for _, kind, _, _ in Script(path).steps)
 
 
 PLAYED = [p for p in FILES if not needs_runner(p)]
@@ -166,11 +166,11 @@ def test_scripts_that_are_not_understood(server, tmp_path):
 
 def test_what_only_the_runner_can_do(server, tmp_path):
     path = tmp_path / "s.scn"
-    path.write_text('account dora x\nconf [login]\nserver a = b\nC: <noop id="1"/>\nS: <response id="1"/>\n')
+    path.write_text('account dora x\nconf [login]\nserver a = b\nlog x {num}\nC: <noop id="1"/>\nS: <response id="1"/>\n')
     done = ximss("--strict", at(server), str(path))
     assert done.returncode == FINE
-    assert [line.split(b"left out: ")[1] for line in done.stderr.splitlines()] == [b"account dora x", b"conf [login]", b"server a = b"]
-    for line in ("advance 10", "mail dora@harbor.example tests/x.eml"):
+    assert [line.split(b"left out: ")[1] for line in done.stderr.splitlines()] == [b"account dora x", b"conf [login]", b"server a = b", b"log x {num}"]
+    for line in ("advance 10", "mail dora@harbor.example tests/x.eml", "say hello", "cram a YQ== b c"):
         path.write_text('C: <noop id="1"/>\nS: <response id="1"/>\n%s\n' % line)
         assert ximss("--strict", at(server), str(path)).returncode == SCRIPT
         done = ximss(at(server), str(path))

@@ -88,7 +88,7 @@ static bool parse_directive(struct str line, struct step *st)
         {"connect", STEP_CONNECT}, {"starttls", STEP_STARTTLS},  {"half-close", STEP_HALF_CLOSE},
         {"wait", STEP_WAIT},       {"account", STEP_RUNNER},     {"conf", STEP_RUNNER},
         {"server", STEP_RUNNER},   {"advance", STEP_RUNNER_NOW}, {"mail", STEP_MAIL},
-        {"log", STEP_RUNNER},      {"cram", STEP_RUNNER_NOW},
+        {"log", STEP_RUNNER},      {"cram", STEP_RUNNER_NOW},    {"say", STEP_RUNNER_NOW},
     };
     struct str word, rest = line;
     st->text = line;

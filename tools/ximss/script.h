@@ -20,7 +20,7 @@ enum step_kind {
     STEP_HALF_CLOSE,
     STEP_WAIT, /* text: seconds */
     STEP_RUNNER, /* prepares the server, or looks at it: not for a client (account, conf, server, log) */
-    STEP_RUNNER_NOW, /* the dialogue cannot go on rightly without it (advance, cram) */
+    STEP_RUNNER_NOW, /* the dialogue cannot go on rightly without it (advance, cram, say) */
     STEP_MAIL,       /* delivers a file over LMTP, where it is known where */
 };
 
