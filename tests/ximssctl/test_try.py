@@ -111,7 +111,7 @@ def test_unknown_account(server):
 
 
 def test_names_that_are_none(server):
-    for name in ("", "a b", "dora>\r\nRCPT TO:<otto", "<x>", "\x1b[31m", "x" * 2000, "a\"b'c&<"):
+    for name in ("", "dora>\r\nRCPT TO:<otto", "\x1b[31m a\"b'c&", "x" * 2000):
         tries = attempt(server, name=name, code=1)
         assert not any(t["ok"] for t in tries.values())
         assert all("\x1b" not in s["detail"] for t in tries.values() for s in t["steps"])
