@@ -23,7 +23,7 @@ PROGRAMS = [os.path.join(BUILD, name) for name in ["ximssd", *sorted(TOOLS)]]
 # Libraries of each tool besides libc and libbsd.
 LOADED = {
     "ximss-top": {"libncursesw", "libtinfo", "libpanelw", "libm"},
-    "ximssctl": {"libjansson"},
+    "ximssctl": {"libjansson", "libssl", "libcrypto", "libxml2"},
     "ximss": {"libssl", "libcrypto", "libxml2"},
     "ximss-bench": {"libssl", "libcrypto", "libxml2", "libm"},
 }

@@ -125,6 +125,8 @@ static enum link_state open_tcp(struct link *l, const char *address)
     int e = getaddrinfo(l->host, service, &hints, &list);
     if (e != 0)
         return failed(l, gai_strerror(e), NULL);
+    if (l->opt.name != NULL)
+        snprintf(l->host, sizeof l->host, "%s", l->opt.name);
     enum link_state st = LINK_FAILED;
     for (struct addrinfo *i = list; i != NULL && st != LINK_OK; i = i->ai_next)
         st = connect_to(l, i->ai_family, i->ai_addr, i->ai_addrlen);
@@ -230,7 +232,8 @@ enum link_state link_start_tls(struct link *l)
         return failed(l, "TLS is already active", NULL);
     if (link_rest(l).n != 0)
         return failed(l, "the server said something in clear before the handshake", NULL);
-    if ((l->ssl = new_ssl(l)) == NULL || SSL_set_alpn_protos(l->ssl, alpn, sizeof alpn) != 0)
+    if ((l->ssl = new_ssl(l)) == NULL ||
+        (!l->opt.no_alpn && SSL_set_alpn_protos(l->ssl, alpn, sizeof alpn) != 0))
         return tls_failed(l, "TLS");
     while (st == LINK_OK && (n = SSL_connect(l->ssl)) != 1) {
         st = tls_again(l, n, since, "TLS handshake");

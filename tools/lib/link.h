@@ -17,8 +17,10 @@
 struct link_tls; /* what all TLS connections share */
 
 struct link_options {
-    bool insecure;   /* any certificate will do */
-    int64_t timeout; /* ns */
+    bool insecure;    /* any certificate will do */
+    int64_t timeout;  /* ns */
+    const char *name; /* to ask for by SNI and to look for in the certificate; NULL: the host of the address */
+    bool no_alpn;     /* it is not XIMSS */
 };
 
 enum link_state { LINK_OK, LINK_CLOSED, LINK_TIMEOUT, LINK_FAILED };

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tools/lib/ctlask.h"
+#include "tools/ximssctl/print.h"
 
 #define ANSWER_MAX  ((size_t)64 << 20) /* of one process and page */
 #define SOURCES_MAX 512
@@ -69,16 +70,16 @@ bool ask_server_runs(const struct conf *c)
 static int find_somebody(const struct request *r, pid_t *pid)
 {
     const char *run_dir = r->conf->server.run_dir.p;
+    bool json = r->option[OPT_JSON] != NULL;
     int fd = ctlask_connect(run_dir);
     if (fd < 0 && is_absent(errno) && (ctl_row(r->verb)->flags & CTLF_OFFLINE) != 0) {
         fd = start_offline(r, pid);
         if (fd < 0)
-            perror("ximssctl");
+            print_problem(json, "ximssd cannot be started: %s", strerror(errno));
     } else if (fd < 0 && is_absent(errno)) {
-        fprintf(stderr, "ximssctl: no server runs (nobody listens at %s/" CTL_SOCKET ")\n",
-                run_dir);
+        print_problem(json, "no server runs (nobody listens at %s/" CTL_SOCKET ")", run_dir);
     } else if (fd < 0) {
-        fprintf(stderr, "ximssctl: %s/" CTL_SOCKET ": %s\n", run_dir, strerror(errno));
+        print_problem(json, "%s/" CTL_SOCKET ": %s", run_dir, strerror(errno));
     }
     return fd;
 }
@@ -243,13 +244,12 @@ static bool explain(json_t *answer, enum err verdict)
     return json_object_set_new(answer, "error", text) == 0;
 }
 
-static void say_failure(enum err e)
+static const char *failure(enum err e)
 {
-    fprintf(stderr, "ximssctl: %s\n",
-            e == ERR_PACKET     ? "the server is of another version"
-            : e == ERR_TOO_LONG ? "that is too long"
-            : e == ERR_NOMEM    ? "no memory"
-                                : "no answer");
+    return e == ERR_PACKET     ? "the server is of another version"
+           : e == ERR_TOO_LONG ? "that is too long"
+           : e == ERR_NOMEM    ? "no memory"
+                               : "no answer";
 }
 
 int ask(const struct request *r, const struct buf *body, json_t **answer)
@@ -274,7 +274,7 @@ int ask(const struct request *r, const struct buf *body, json_t **answer)
     if (e == ERR_OK)
         return verdict == ERR_OK ? EXIT_FINE : EXIT_REFUSED;
     if (fd >= 0)
-        say_failure(e);
+        print_problem(r->option[OPT_JSON] != NULL, "%s", failure(e));
     json_decref(*answer);
     *answer = NULL;
     return e == ERR_TOO_LONG ? EXIT_USAGE : EXIT_NO_SERVER;

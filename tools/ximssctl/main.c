@@ -6,23 +6,12 @@
  */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "tools/ximssctl/ask.h"
 #include "tools/ximssctl/print.h"
 #include "tools/ximssctl/verbs.h"
 
 #define CONF_MEMORY ((size_t)64 << 20)
-
-static void say_refusal(const json_t *answer)
-{
-    struct buf b;
-    const char *why = json_string_value(json_object_get(answer, "error"));
-    buf_init(&b, CTL_MAX);
-    buf_lit(&b, "ximssctl: ");
-    print_text(&b, why != NULL ? why : "refused");
-    buf_char(&b, '\n');
-    print_flush(&b, stderr);
-    buf_free(&b);
-}
 
 /* What people want to know even when the verb was done. */
 static void say_silent(const json_t *answer)
@@ -47,7 +36,7 @@ static void show(const struct request *r, int code, const json_t *answer)
     if (code == EXIT_FINE)
         say_silent(answer);
     else if (ctl_row(r->verb)->reach != CTL_TOOL)
-        say_refusal(answer);
+        print_problem(false, "%s", json_string_value(json_object_get(answer, "error")));
 }
 
 /* The verb through the server. */
@@ -94,6 +83,7 @@ int main(int argc, char **argv)
     struct conf *c = NULL;
     struct conf_problems problems;
     int code;
+    clock_init();
     if (!request_parse(&r, argc, argv, &code))
         return code;
     arena_init(&a, CONF_MEMORY);

@@ -73,6 +73,28 @@ void print_flush(struct buf *b, FILE *to)
     buf_clear(b);
 }
 
+void print_problem(bool json, const char *fmt, ...)
+{
+    char text[1024];
+    struct buf b;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (json) {
+        json_t *o = json_pack("{s:s}", "error", text);
+        print_json(o);
+        json_decref(o);
+        return;
+    }
+    buf_init(&b, 4 * sizeof text);
+    buf_lit(&b, "ximssctl: ");
+    print_text(&b, text);
+    buf_char(&b, '\n');
+    print_flush(&b, stderr);
+    buf_free(&b);
+}
+
 void print_json(const json_t *answer)
 {
     json_dumpf(answer, stdout, JSON_COMPACT);

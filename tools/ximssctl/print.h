@@ -27,5 +27,7 @@ void print_age(struct buf *b, const json_t *seconds);
 void print_span(struct buf *b, const json_t *seconds);
 /* Writes and empties b. */
 void print_flush(struct buf *b, FILE *to);
+/* Why nothing was done: a sentence on standard error or, when JSON is wanted, {"error":"sentence"}. */
+void print_problem(bool json, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The object as it is, one line. */
 void print_json(const json_t *answer);

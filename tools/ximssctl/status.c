@@ -13,7 +13,6 @@ void status_complete(const struct request *r, json_t *answer)
     struct shm_reader *reader = shm_reader_new(r->conf->server.run_dir.p);
     json_t *counters = json_object();
     struct shm_value v;
-    clock_init();
     if (reader != NULL && shm_reader_refresh(reader, clock_mono()) == SHM_OK) {
         json_object_set_new(answer, "channels", json_integer(shm_reader_server(reader)->channels));
         for (size_t i = 0; shm_reader_value(reader, i, &v); i++)

@@ -7,6 +7,7 @@
 
 #include "tools/ximssctl/password.h"
 #include "tools/ximssctl/print.h"
+#include "tools/ximssctl/try.h"
 
 /* The words from that one on, as one string. */
 static void put_rest(const struct request *r, int from, struct buf *b)
@@ -195,6 +196,7 @@ static const struct verb verbs[CTL_VERB_COUNT] = {
     [CTL_SESSION_KICK] = {.body = session_kick, .done = "kicked"},
     [CTL_SESSION_SAY] = {.body = session_say, .print = print_told},
     [CTL_SESSION_SAY_ALL] = {.print = print_told},
+    [CTL_TRY] = {.run = try_run, .print = try_print},
     [CTL_STATUS] = {.complete = status_complete, .print = status_print},
 };
 
