@@ -21,7 +21,8 @@ static void usage(FILE *to)
           "       ximssd [-c FILE] -T          print the effective configuration\n"
           "       ximssd -x sample|man|operations   print the sample file, ximssd.conf(5), the "
           "operations\n"
-          "       ximssd -V                    print the version\n"
+          "       ximssd -V, --version         print the version\n"
+          "       ximssd -h, --help            print this\n"
           "Exit codes: 0 fine, 1 cannot start or problems found, 2 wrong usage.\n",
           to);
 }
