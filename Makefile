@@ -8,7 +8,7 @@
 #   check-long  the long forms of tests that have one, and those of shm under the thread sanitizer; half an hour
 #   fuzz     every fuzz target for FUZZ_SECONDS (clang)
 #   install  to PREFIX, with DESTDIR
-#   conf     writes the committed sample file and manual page anew from src/conf/settings.tbl
+#   conf     writes the committed sample file, manual page and completions anew from their tables
 # For work on one room, without installing anything: make programs | test-programs | tests | unit-ROOM
 # CC=gcc or clang; everything made goes to BUILD.
 
@@ -205,10 +205,15 @@ $(BUILD)/echo-bench: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/*.c)
 conf: $(BUILD)/ximssd
 	@$< -x sample > conf/ximssd.conf
 	@$< -x man > conf/ximssd.conf.5
+	@conf/completion/generate
 
 SBIN := $(DESTDIR)$(PREFIX)/sbin
 BIN  := $(DESTDIR)$(PREFIX)/bin
 MAN  := $(DESTDIR)$(PREFIX)/share/man
+SHARE := $(DESTDIR)$(PREFIX)/share
+BASH  := $(SHARE)/bash-completion/completions
+ZSH   := $(SHARE)/zsh/vendor-completions
+FISH  := $(SHARE)/fish/vendor_completions.d
 etc   = $(DESTDIR)$(if $(filter /usr,$(PREFIX)),,$(PREFIX))/etc/ximssd
 install: programs
 	install -d $(SBIN) $(BIN) $(MAN)/man1 $(MAN)/man5 $(MAN)/man8 $(etc)
@@ -217,6 +222,10 @@ install: programs
 	$(if $(filter-out ximssctl,$(TOOLS)),install -m 755 $(addprefix $(BUILD)/,$(filter-out ximssctl,$(TOOLS))) $(BIN))
 	@for page in $(wildcard conf/*.[158] tools/*.[158] tools/*/*.[158]); do \
 	    echo "install -m 644 $$page $(MAN)/man$${page##*.}"; install -m 644 $$page $(MAN)/man$${page##*.}/; done
+	install -d $(BASH) $(ZSH) $(FISH)
+	install -m 644 conf/completion/ximssctl.bash $(BASH)/ximssctl
+	install -m 644 conf/completion/_ximssctl $(ZSH)/_ximssctl
+	install -m 644 conf/completion/ximssctl.fish $(FISH)/ximssctl.fish
 	install -m 644 conf/ximssd.conf $(etc)/ximssd.conf.sample
 	test -e $(etc)/ximssd.conf || install -m 644 conf/ximssd.conf $(etc)/ximssd.conf
 

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 
+import control
 import pytest
 from ximss import Server, wait_for
 
@@ -71,6 +72,33 @@ def test_json_everywhere(any_server):
     assert json.loads(done.stdout)["account"] == "dora@harbor.example"
     done = any_server.ctl("--json", "account", "add", "dora", "--password-stdin", stdin="correct-horse\n", check=False)
     assert done.returncode == 1 and "exists" in json.loads(done.stdout)["error"]
+
+
+def test_list_in_pages(tmp_path):
+    """More accounts than an answer holds, some with real names that grow sixfold as JSON; running and not."""
+    names = {"user%02d@harbor.example" % i: "\x01" * 256 if i < 40 else "User %d" % i for i in range(140)}
+    with Server(tmp_path, accounts={}, conf="[login]\nhash_cost = 1\n") as server:
+        with control.connect(server) as s:
+            for name, real in names.items():
+                body = control.string(name) + control.string("correct-horse") + control.string(real)
+                s.send(control.request("account add", body))
+                assert control.answer(s)[0] == 0
+            pages, after = 0, ""
+            while after is not None:
+                s.send(control.request("account list", control.string(after)))
+                err, texts = control.answer(s)
+                (text,) = texts.values()
+                assert err == 0 and len(text) < control.CTL_MAX
+                after = json.loads(text).get("next")
+                pages += 1
+        assert pages >= 3  # 64 rows at most, and less of the long ones
+        listed = [accounts(server), None]
+        order = [line.split()[0] for line in server.ctl("account", "list").stdout.splitlines()[1:]]
+        assert order == sorted(names)
+        server.stop()
+        listed[1] = accounts(server)
+    for one in listed:
+        assert {a["account"]: a["realName"] for a in one.values()} == names
 
 
 def test_removed_with_everything(server):

@@ -158,12 +158,15 @@ usr/bin/ximss-bench
 usr/bin/ximss-top
 usr/sbin/ximssctl
 usr/sbin/ximssd
+usr/share/bash-completion/completions/ximssctl
+usr/share/fish/vendor_completions.d/ximssctl.fish
 usr/share/man/man1/ximss-bench.1
 usr/share/man/man1/ximss-top.1
 usr/share/man/man1/ximss.1
 usr/share/man/man5/ximssd.conf.5
 usr/share/man/man8/ximssctl.8
 usr/share/man/man8/ximssd.8
+usr/share/zsh/vendor-completions/_ximssctl
 """
 
 

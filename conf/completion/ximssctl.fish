@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The ximssd authors
+# Completion for ximssctl(8), made by conf/completion/generate from ctl.tbl and options.tbl
+
+# The words of the verb typed so far, without options and their arguments.
+function __ximssctl_typed
+    set -l skip 0
+    for word in (commandline -opc)[2..-1]
+        if test $skip = 1
+            set skip 0
+        else if contains -- $word -c --config --real-name
+            set skip 1
+        else if not string match -q -- '-*' $word
+            echo $word
+        end
+    end
+end
+
+function __ximssctl_at
+    set -l typed (__ximssctl_typed)
+    test "$typed" = "$argv"
+end
+
+function __ximssctl_in
+    set -l typed (__ximssctl_typed)
+    string match -q -- "$argv *" "$typed "
+end
+
+function __ximssctl_ids
+    set -l words (commandline -opc)
+    set -l conf
+    for i in (seq (count $words))
+        if contains -- $words[$i] -c --config
+            set conf -c $words[(math $i + 1)]
+        end
+    end
+    command $words[1] $conf session list 2>/dev/null | sed -n 's/^\([0-9]\{6\}\) .*/\1/p'
+end
+
+complete -c ximssctl -f
+complete -c ximssctl -s c -l config -r -F -d 'the server\'s configuration; default /etc/ximssd/ximssd.conf'
+complete -c ximssctl -l json -d 'print the answer as one JSON object'
+complete -c ximssctl -s h -l help -d 'print verbs and options'
+complete -c ximssctl -s V -l version -d 'print the version'
+complete -c ximssctl -n '__ximssctl_at ' -a account
+complete -c ximssctl -n '__ximssctl_at account' -a add -d 'Create an account.'
+complete -c ximssctl -n '__ximssctl_in account add' -l password-stdin -d 'the password is the first line of standard input'
+complete -c ximssctl -n '__ximssctl_in account add' -l real-name -x -d 'the account\'s real name'
+complete -c ximssctl -n '__ximssctl_at account' -a list -d 'List all accounts.'
+complete -c ximssctl -n '__ximssctl_at account' -a passwd -d 'Set an account\'s password.'
+complete -c ximssctl -n '__ximssctl_in account passwd' -l password-stdin -d 'the password is the first line of standard input'
+complete -c ximssctl -n '__ximssctl_at account' -a remove -d 'Remove an account and everything that it holds.'
+complete -c ximssctl -n '__ximssctl_at ' -a session
+complete -c ximssctl -n '__ximssctl_at session' -a list -d 'List connections and sessions.'
+complete -c ximssctl -n '__ximssctl_at session' -a kick -d 'End a connection or session.'
+complete -c ximssctl -n '__ximssctl_at session kick' -a '(__ximssctl_ids)'
+complete -c ximssctl -n '__ximssctl_at session' -a say -d 'Show a text to the user of a session.'
+complete -c ximssctl -n '__ximssctl_at session say' -a '(__ximssctl_ids)'
+complete -c ximssctl -n '__ximssctl_at session say' -a all -d 'Show a text to all users.'
+complete -c ximssctl -n '__ximssctl_at ' -a try -d 'Log in over every listener, and ask the LMTP ones about the account.'
+complete -c ximssctl -n '__ximssctl_in try' -l password-stdin -d 'the password is the first line of standard input'
+complete -c ximssctl -n '__ximssctl_at ' -a status -d 'Say how the server does: processes, listeners, connections.'
