@@ -15,7 +15,12 @@ session kick:ID:
 session say:ID:
 session say all:TEXT:
 try:NAME:--password-stdin
-status::'
+status::
+reload::
+drain::--within
+log::
+log set:LEVEL:--module --session --account --for
+log reset::--module --session --account'
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
@@ -23,7 +28,7 @@ status::'
             conf=(-c "${COMP_WORDS[i + 1]}")
             ((i++))
             ;;
-        --real-name) ((i++)) ;;
+        --within | --real-name | --module | --session | --account | --for) ((i++)) ;;
         -*) ;;
         *) typed+="${COMP_WORDS[i]} " ;;
         esac
@@ -34,7 +39,22 @@ status::'
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
+    --within)
+        return
+        ;;
     --real-name)
+        return
+        ;;
+    --module)
+        return
+        ;;
+    --session)
+        return
+        ;;
+    --account)
+        return
+        ;;
+    --for)
         return
         ;;
     esac

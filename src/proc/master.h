@@ -22,6 +22,7 @@
 
 struct shm_master;
 struct ctl;
+struct logs;
 
 /* One configured process and who fills its place now. */
 struct master_child {
@@ -67,7 +68,7 @@ struct master {
     struct shm_master *shm;
     struct ctl *ctl;
     int signal_fd;
-    int log_fd;
+    struct logs *logs;
     sigset_t old_mask;
     int64_t started; /* clock_mono() */
     bool draining;   /* no new connections; stops when the last one has gone, or at stop_at */
