@@ -55,6 +55,7 @@ static bool open_target(struct logs *l)
         there = true;
     l->dev = there ? st.st_dev : 0;
     l->ino = there ? st.st_ino : 0;
+    l->ctim = st.st_ctim;
     log_flush();
     l->fd = fd;
     if (l->journal)
@@ -179,7 +180,10 @@ static bool was_exchanged(const struct logs *l)
     struct stat st;
     if (stat(l->path, &st) != 0)
         return !l->journal && errno == ENOENT;
-    return l->fd < 0 || st.st_dev != l->dev || st.st_ino != l->ino;
+    if (l->fd < 0 || st.st_dev != l->dev || st.st_ino != l->ino)
+        return true;
+    return l->journal &&
+           (st.st_ctim.tv_sec != l->ctim.tv_sec || st.st_ctim.tv_nsec != l->ctim.tv_nsec);
 }
 
 void logs_tick(struct logs *l, struct master *m, int64_t now)

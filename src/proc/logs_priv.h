@@ -3,6 +3,7 @@
 #pragma once
 /* logs_priv: what logs.c (targets) and logs_ctl.c (levels) share. */
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/log_rules.h"
 #include "proc/logs.h"
@@ -15,6 +16,7 @@ struct logs {
     int fd;                         /* what children are given; -1: what they have inherited */
     dev_t dev;                      /* of what was opened */
     ino_t ino;
+    struct timespec ctim; /* of a socket: numbers of inodes come again */
     bool complained; /* that it cannot be opened */
 };
 

@@ -220,6 +220,8 @@ static void print_log(const json_t *answer)
                                                   {"SESSION", "session", NULL},
                                                   {"ACCOUNT", "account", NULL},
                                                   {"TIME LEFT", "left", left}};
+    static const struct print_column modules[] = {{"MODULE", "module", NULL},
+                                                  {"RECORDS OF", "what", NULL}};
     struct buf b;
     buf_init(&b, 8192);
     buf_lit(&b, "level ");
@@ -229,6 +231,8 @@ static void print_log(const json_t *answer)
     buf_char(&b, '\n');
     print_flush(&b, stdout);
     print_table(json_object_get(answer, "rules"), columns, ARRAY_LEN(columns));
+    fputc('\n', stdout);
+    print_table(json_object_get(answer, "modules"), modules, ARRAY_LEN(modules));
     buf_free(&b);
 }
 
