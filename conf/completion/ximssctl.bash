@@ -18,6 +18,8 @@ try:NAME:--password-stdin
 status::
 reload::
 drain::--within
+why-login:NAME:
+unban::--account --address --all
 log::
 log set:LEVEL:--module --session --account --for
 log reset::--module --session --account'
@@ -28,7 +30,7 @@ log reset::--module --session --account'
             conf=(-c "${COMP_WORDS[i + 1]}")
             ((i++))
             ;;
-        --within | --real-name | --module | --session | --account | --for) ((i++)) ;;
+        --within | --real-name | --module | --session | --account | --for | --address) ((i++)) ;;
         -*) ;;
         *) typed+="${COMP_WORDS[i]} " ;;
         esac
@@ -55,6 +57,9 @@ log reset::--module --session --account'
         return
         ;;
     --for)
+        return
+        ;;
+    --address)
         return
         ;;
     esac

@@ -12,11 +12,10 @@
 
 #define WHO_MAX 1024 /* bytes of `who`, escaped */
 
-/* Marks that change how the text around them is shown, and separators of lines that are no control characters. */
+/* Controls, and what nobody sees: two names that look alike must not. */
 static bool is_invisible(uint32_t c)
 {
-    return (c >= 0x80 && c <= 0x9f) || c == 0x061c || (c >= 0x200b && c <= 0x200f) ||
-           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
+    return utf8_is_control(c) || (c >= 0x200b && c <= 0x200d) || (c >= 0x2060 && c <= 0x206f) ||
            (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe0fff);
 }
 

@@ -182,60 +182,6 @@ static void print_reload(const json_t *answer)
     print_names("note:", json_object_get(answer, "notes"));
 }
 
-/* --- log */
-
-static void put_option(const struct request *r, enum option_id id, struct buf *b)
-{
-    ipc_put_str(b, str_of(r->option[id] != NULL ? r->option[id] : ""));
-}
-
-static int log_reset(const struct request *r, struct buf *b)
-{
-    put_option(r, OPT_MODULE, b);
-    put_option(r, OPT_SESSION, b);
-    put_option(r, OPT_ACCOUNT, b);
-    return EXIT_FINE;
-}
-
-static int log_set(const struct request *r, struct buf *b)
-{
-    ipc_put_str(b, str_of(r->args[0]));
-    log_reset(r, b);
-    put_option(r, OPT_FOR, b);
-    return EXIT_FINE;
-}
-
-static void left(struct buf *b, const json_t *seconds)
-{
-    if (json_is_number(seconds))
-        print_age(b, seconds);
-    else
-        buf_lit(b, "until reset");
-}
-
-static void print_log(const json_t *answer)
-{
-    static const struct print_column columns[] = {{"LEVEL", "level", NULL},
-                                                  {"MODULE", "module", NULL},
-                                                  {"SESSION", "session", NULL},
-                                                  {"ACCOUNT", "account", NULL},
-                                                  {"TIME LEFT", "left", left}};
-    static const struct print_column modules[] = {{"MODULE", "module", NULL},
-                                                  {"RECORDS OF", "what", NULL}};
-    struct buf b;
-    buf_init(&b, 8192);
-    buf_lit(&b, "level ");
-    print_value(&b, json_object_get(answer, "level"));
-    buf_lit(&b, ", to ");
-    print_value(&b, json_object_get(answer, "target"));
-    buf_char(&b, '\n');
-    print_flush(&b, stdout);
-    print_table(json_object_get(answer, "rules"), columns, ARRAY_LEN(columns));
-    fputc('\n', stdout);
-    print_table(json_object_get(answer, "modules"), modules, ARRAY_LEN(modules));
-    buf_free(&b);
-}
-
 /* --- the table */
 
 static const struct verb verbs[CTL_VERB_COUNT] = {
@@ -251,7 +197,9 @@ static const struct verb verbs[CTL_VERB_COUNT] = {
     [CTL_SESSION_SAY] = {.body = session_say, .print = print_told},
     [CTL_SESSION_SAY_ALL] = {.print = print_told},
     [CTL_TRY] = {.run = try_run, .print = try_print},
-    [CTL_LOG] = {.print = print_log},
+    [CTL_WHY_LOGIN] = {.print = logins_print_why},
+    [CTL_UNBAN] = {.body = logins_unban, .print = logins_print_unban},
+    [CTL_LOG] = {.print = log_print},
     [CTL_LOG_SET] = {.body = log_set, .done = "level set"},
     [CTL_LOG_RESET] = {.body = log_reset, .done = "level reset"},
     [CTL_STATUS] = {.complete = status_complete, .print = status_print},
