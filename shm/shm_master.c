@@ -141,8 +141,49 @@ static void index_plan(struct shm_index *x, const struct shm_setup *s)
     shm_field_set(x->version, sizeof(x->version), s->version);
     uint64_t start_id;
     arc4random_buf(&start_id, sizeof(start_id));
+    if (s->saved != NULL) {
+        x->start_wall = s->saved->start_wall;
+        x->start_mono = s->saved->start_mono;
+        start_id = s->saved->start_id;
+    }
     head_fill(&x->head, SHM_INDEX_MAGIC, at, start_id);
 }
+
+/* Segments and sums of the program before; into an index that nobody sees yet. */
+static void saved_write(struct shm_master *m, const struct shm_saved *s)
+{
+    for (uint32_t i = 0; i < s->nretired && i < SHM_COUNTERS; i++)
+        shm_store(word_at(m, m->head.retired.offset + 8 * (uint64_t)i), s->retired[i]);
+    for (uint32_t i = 0; i < s->nsegments; i++) {
+        const struct shm_saved_segment *g = &s->segment[i];
+        if (g->slot >= m->nslots)
+            abort();
+        m->slot[g->slot] = (struct slot){.fd = g->fd, .counters = g->counters, .line = g->line};
+        line_put(m, g->slot);
+    }
+}
+
+struct shm_saved *shm_master_save(struct shm_master *m)
+{
+    size_t size = sizeof(struct shm_saved) + m->nslots * sizeof(struct shm_saved_segment);
+    struct shm_saved *s = calloc(1, size);
+    if (s == NULL)
+        return NULL;
+    s->start_id = m->head.head.start_id;
+    s->start_wall = m->head.start_wall;
+    s->start_mono = m->head.start_mono;
+    s->nretired = SHM_COUNTERS;
+    for (uint32_t i = 0; i < SHM_COUNTERS; i++)
+        s->retired[i] = shm_load(word_at(m, m->head.retired.offset + 8 * (uint64_t)i));
+    for (uint32_t i = 0; i < m->nslots; i++) {
+        if (m->slot[i].fd >= 0)
+            s->segment[s->nsegments++] =
+                (struct shm_saved_segment){i, m->slot[i].fd, m->slot[i].counters, m->slot[i].line};
+    }
+    s->size = sizeof(struct shm_saved) + s->nsegments * sizeof(struct shm_saved_segment);
+    return s;
+}
+_Static_assert(SHM_COUNTERS <= 64, "room in struct shm_saved");
 
 static void names_write(struct shm_master *m, const struct shm_setup *s)
 {
@@ -187,6 +228,8 @@ static int index_make(struct shm_master *m, const struct shm_setup *s)
         m->map = map;
         memcpy(m->map, &m->head, sizeof(m->head));
         names_write(m, s);
+        if (s->saved != NULL)
+            saved_write(m, s->saved);
         if (renameat(m->dir, INDEX_NEW, m->dir, SHM_INDEX) != 0)
             rc = errno;
     }
@@ -213,10 +256,11 @@ int shm_master_new(struct shm_master **out, int run_dir, const struct shm_setup 
     if (rc == 0)
         rc = index_make(m, s);
     if (rc != 0) {
-        shm_master_free(&m, false);
+        shm_master_free(&m, false); /* descriptors of s->saved go with it */
         return rc;
     }
-    dir_clean(m->dir);
+    if (s->saved == NULL)
+        dir_clean(m->dir);
     *out = m;
     return 0;
 }

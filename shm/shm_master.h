@@ -31,6 +31,25 @@ struct shm_op_name {
     const char *monitor; /* text of the column Status */
 };
 
+/*
+ * What a master hands over to the program that takes its place in the same process: flat, so that its bytes can travel.
+ * The descriptors stay open over exec() when their close-on-exec flags are cleared.
+ */
+struct shm_saved {
+    uint64_t size; /* of all of it */
+    uint64_t start_id;
+    int64_t start_wall, start_mono;
+    uint64_t retired[64];
+    uint32_t nretired;
+    uint32_t nsegments;
+    struct shm_saved_segment {
+        uint32_t slot;
+        int32_t fd;
+        uint64_t counters;
+        struct shm_line line;
+    } segment[];
+};
+
 struct shm_setup {
     const char *version; /* of the server */
     int64_t wall;        /* clock_wall() and clock_mono(), taken together */
@@ -44,6 +63,8 @@ struct shm_setup {
                               processes is plenty */
     const struct shm_op_name *ops;
     uint32_t nops; /* at most SHM_MAX_NAMES */
+    const struct shm_saved
+        *saved; /* NULL: a fresh start. Else the segments go on, in a new index */
 };
 
 /*
@@ -51,6 +72,8 @@ struct shm_setup {
  * the call. EINVAL: a number out of range.
  */
 int shm_master_new(struct shm_master **m, int run_dir, const struct shm_setup *setup) SHM_CHECKED;
+/* For setup.saved of the next program; free() it. NULL: no memory. */
+struct shm_saved *shm_master_save(struct shm_master *m);
 /*
  * Closes. With `stop`, first an orderly end: heartbeat 0, segments unlinked; the index stays, and
  * ximss-top says "server is not running" and when that began. Without: only gives back memory (a

@@ -4,6 +4,7 @@
 #include <bsd/unistd.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -19,8 +20,10 @@ static void usage(FILE *to)
           "       ximssd [-c FILE] -t          check the configuration: every problem, one line "
           "each\n"
           "       ximssd [-c FILE] -T          print the effective configuration\n"
-          "       ximssd -x sample|man|operations   print the sample file, ximssd.conf(5), the "
-          "operations\n"
+          "       ximssd -x sample|man|operations|versions   print the sample file, "
+          "ximssd.conf(5), the "
+          "operations,\n                                    what two programs must share for an "
+          "upgrade\n"
           "       ximssd -V, --version         print the version\n"
           "       ximssd -h, --help            print this\n"
           "Exit codes: 0 fine, 1 cannot start or problems found, 2 wrong usage.\n",
@@ -54,6 +57,8 @@ static int print_text(const char *what)
         conf_print_man(stdout);
     else if (strcmp(what, "operations") == 0)
         ops_print(stdout);
+    else if (strcmp(what, "versions") == 0)
+        upgrade_print_versions();
     else {
         usage(stderr);
         return 2;
@@ -69,6 +74,8 @@ int main(int argc, char **argv, char **envp)
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* passwords, keys, mail (design 9.4) */
     if (argc == 5 && strcmp(argv[1], "--role") == 0)
         return child_main(argc - 2, argv + 2);
+    if (argc == 3 && strcmp(argv[1], "--upgrade") == 0)
+        return master_resume((int)strtol(argv[2], NULL, 10));
     static const struct option longs[] = {
         {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
     while ((c = getopt_long(argc, argv, "c:ftTVx:h", longs, NULL)) != -1) {

@@ -22,7 +22,8 @@ why-login:NAME:
 unban::--account --address --all
 log::
 log set:LEVEL:--module --session --account --for
-log reset::--module --session --account'
+log reset::--module --session --account
+upgrade::'
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in

@@ -78,3 +78,4 @@ complete -c ximssctl -n '__ximssctl_at log' -a reset -d 'End what `log set` bega
 complete -c ximssctl -n '__ximssctl_in log reset' -l module -x -d 'records with this tag, such as XIMSSI'
 complete -c ximssctl -n '__ximssctl_in log reset' -l session -x -d 'records of this connection and session, such as 100042'
 complete -c ximssctl -n '__ximssctl_in log reset' -l account -x -d 'the account'
+complete -c ximssctl -n '__ximssctl_at ' -a upgrade -d 'Execute the program file, which may be another version now, in place of the running program.'

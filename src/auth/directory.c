@@ -279,3 +279,8 @@ bool directory_has_domain(const struct directory *d, struct str domain)
     }
     return false;
 }
+
+uint32_t directory_schema(void)
+{
+    return ARRAY_LEN(schema);
+}

@@ -56,6 +56,8 @@ struct directory_options {
     uint32_t ndomains;
 };
 
+/* The version of the schema that this program writes. */
+uint32_t directory_schema(void);
 /* Opens or creates the file, brings its schema up to date. ERR_DB, ERR_NOMEM. */
 enum err directory_open(struct directory **out, const char *path,
                         const struct directory_options *opt) CHECKED;

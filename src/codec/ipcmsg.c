@@ -3,7 +3,7 @@
 #include "codec/ipcmsg.h"
 
 struct type_row {
-    const char *name;
+    const char *name, *doc;
     enum ipc_role from, to;
     enum ipc_fd fd;
 };
@@ -12,7 +12,7 @@ static const struct type_row types[IPC_TYPE_COUNT] = {
 #define NOFD                    IPC_NOFD
 #define FD                      IPC_FD
 #define MEMFD                   IPC_MEMFD
-#define IPC(name, f, t, d, doc) [IPC_##name] = {#name, IPC_ROLE_##f, IPC_ROLE_##t, d},
+#define IPC(name, f, t, d, doc) [IPC_##name] = {#name, doc, IPC_ROLE_##f, IPC_ROLE_##t, d},
 #include "codec/ipc.tbl"
 #undef IPC
 #undef NOFD
@@ -39,6 +39,24 @@ enum ipc_fd ipc_type_fd(enum ipc_type t)
 {
     BUG_IF((unsigned)t >= IPC_TYPE_COUNT);
     return types[t].fd;
+}
+
+/* FNV-1a */
+static uint64_t mix(uint64_t h, const char *text)
+{
+    for (; *text != 0; text++)
+        h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    return (h ^ 0xff) * UINT64_C(0x100000001b3);
+}
+
+uint64_t ipc_fingerprint(void)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325) ^ IPC_VERSION;
+    for (int t = 1; t < IPC_TYPE_COUNT; t++) {
+        h = mix(mix(h, types[t].name), types[t].doc);
+        h = mix(mix(h, roles[types[t].from]), roles[types[t].to]);
+    }
+    return h;
 }
 
 bool ipc_type_secret(enum ipc_type t)

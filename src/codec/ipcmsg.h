@@ -74,6 +74,8 @@ struct ipc_item {
 const char *ipc_role_name(enum ipc_role r);
 const char *ipc_type_name(enum ipc_type t);
 enum ipc_fd ipc_type_fd(enum ipc_type t);
+/* Of the table of types: programs whose packets differ have different ones. */
+uint64_t ipc_fingerprint(void);
 /* Its body may hold a password or what opens one: wiped from memory once it is passed on. */
 bool ipc_type_secret(enum ipc_type t);
 

@@ -189,6 +189,9 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
     case IPC_PASSWORD:
         auth_password(a, from, it);
         break;
+    case IPC_HASHER_LEAVES:
+        auth_hasher_leaves(a, from->number);
+        break;
     case IPC_HASHED:
         auth_job_answer(a, from->number, (enum err)(it->id < ERR_COUNT ? it->id : ERR_PACKET),
                         it->body);

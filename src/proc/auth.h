@@ -31,6 +31,7 @@ struct auth_job {
 
 struct auth_hasher {
     struct auth_job *job; /* runs now, or NULL */
+    bool leaving;         /* gets no more, and waits to hear that none is out */
 };
 
 struct auth_login;
@@ -76,6 +77,8 @@ enum err auth_job_add(struct auth_proc *a, enum verifier_job kind, struct buf *b
                       void (*done)(struct auth_proc *, void *, enum err, struct str),
                       void *arg) CHECKED;
 void auth_job_answer(struct auth_proc *a, uint32_t hasher, enum err e, struct str body);
+/* It was told to finish. */
+void auth_hasher_leaves(struct auth_proc *a, uint32_t hasher);
 void auth_hasher_up(struct auth_proc *a, uint32_t hasher);
 void auth_hasher_gone(struct auth_proc *a, uint32_t hasher);
 /* Jobs whose time is over are reported to the master, who kills the hasher. */

@@ -94,14 +94,29 @@ static void finish(struct auth_proc *a, uint32_t hasher, enum err e, struct str 
     job_free(j);
 }
 
+static void let_hasher_go(struct auth_proc *a, uint32_t hasher)
+{
+    struct child_peer *p = child_peer(a->c, IPC_ROLE_HASHER, hasher);
+    if (a->hashers[hasher].job == NULL && a->hashers[hasher].leaving && p != NULL)
+        bus_put(&p->bus, IPC_HASHER_MAY, 0, 0, STR_NONE);
+}
+
 void auth_job_answer(struct auth_proc *a, uint32_t hasher, enum err e, struct str body)
 {
     finish(a, hasher, e, body);
+    let_hasher_go(a, hasher);
     start_next(a, hasher);
+}
+
+void auth_hasher_leaves(struct auth_proc *a, uint32_t hasher)
+{
+    a->hashers[hasher].leaving = true;
+    let_hasher_go(a, hasher);
 }
 
 void auth_hasher_up(struct auth_proc *a, uint32_t hasher)
 {
+    a->hashers[hasher].leaving = false;
     start_next(a, hasher);
 }
 

@@ -21,7 +21,7 @@
 #include "proc/child_log.h"
 #include "shm/shm_writer.h"
 
-#define CHILD_PEERS 64 /* processes of one role */
+#define CHILD_PEERS 128 /* processes of one role; of workers two banks (proc/upgrade.h) */
 
 struct child;
 

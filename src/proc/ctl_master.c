@@ -104,6 +104,25 @@ static enum err drain(struct master *m, uint32_t seq, struct str body)
     return ERR_OK;
 }
 
+/* --- upgrade */
+
+static enum err upgrade(struct master *m, uint32_t seq, struct str body)
+{
+    const char *why;
+    (void)body;
+    enum err e = upgrade_begin(m, &why);
+    if (e != ERR_OK) {
+        struct buf b;
+        buf_init(&b, 1024);
+        buf_lit(&b, "{\"error\":");
+        ctl_json_str(&b, str_of(why));
+        buf_lit(&b, "}");
+        ctl_say(m->ctl, seq, buf_slice(&b));
+        buf_free(&b);
+    }
+    return e;
+}
+
 static ctl_master_fn *const verbs[CTL_VERB_COUNT] = {
     [CTL_DRAIN] = drain,
     [CTL_RELOAD] = reload,
@@ -111,6 +130,7 @@ static ctl_master_fn *const verbs[CTL_VERB_COUNT] = {
     [CTL_LOG_SET] = logs_ctl_set,
     [CTL_LOG_RESET] = logs_ctl_reset,
     [CTL_STATUS] = status,
+    [CTL_UPGRADE] = upgrade,
 };
 
 enum err ctl_master_run(struct master *m, enum ctl_verb verb, uint32_t seq, struct str body)

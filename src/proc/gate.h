@@ -34,7 +34,7 @@ struct gate {
 };
 
 /* Of a worker: never 0. */
-#define GATE_GENERATION_AT 7
+#define GATE_GENERATION_AT 8
 static inline uint32_t gate_owner(uint32_t number, uint32_t generation)
 {
     return generation << GATE_GENERATION_AT | (number + 1);

@@ -13,7 +13,8 @@ static enum err start(struct child *c)
 static void item(struct child *c, struct bus_peer *from, const struct ipc_item *it)
 {
     struct buf answer;
-    (void)c;
+    if (it->type == IPC_HASHER_MAY)
+        child_leave(c, 0);
     if (it->type != IPC_HASH)
         return;
     buf_init(&answer, IPC_BODY_MAX);
@@ -28,6 +29,18 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
     explicit_bzero(secret, it->body.n);
 }
 
+/* A job may be on its way: auth says when there is none. */
+static void stop(struct child *c, enum ipc_stop how, int64_t within)
+{
+    struct child_peer *p = child_peer(c, IPC_ROLE_AUTH, 0);
+    (void)how;
+    (void)within;
+    if (p != NULL)
+        bus_put(&p->bus, IPC_HASHER_LEAVES, 0, 0, STR_NONE);
+    else
+        child_leave(c, 0);
+}
+
 static void peer_up(struct child *c, struct child_peer *p)
 {
     (void)c;
@@ -35,7 +48,7 @@ static void peer_up(struct child *c, struct child_peer *p)
 }
 
 static const struct child_hooks hooks = {
-    .start = start, .item = item, .peer_up = peer_up, .peer_gone = peer_up};
+    .start = start, .item = item, .peer_up = peer_up, .peer_gone = peer_up, .stop = stop};
 
 void hasher_setup(struct child *c)
 {

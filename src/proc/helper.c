@@ -47,6 +47,8 @@ static void leave_when_told(struct child *c, struct bus_peer *keeper)
 static void item(struct child *c, struct bus_peer *from, const struct ipc_item *it)
 {
     struct helper *h = c->data;
+    if (it->type == IPC_HELPER_MAY)
+        child_leave(c, 0);
     if (it->type != IPC_DIGEST)
         return;
     buf_clear(&h->head);
@@ -60,6 +62,22 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
     bus_put(from, IPC_DIGEST_DONE, (uint32_t)e, it->seq,
             (struct str){(const char *)&last, sizeof last});
     leave_when_told(c, from);
+}
+
+/* A job may be on its way: the keeper says when there is none. */
+static void stop(struct child *c, enum ipc_stop how, int64_t within)
+{
+    bool any = false;
+    (void)how;
+    (void)within;
+    for (uint32_t i = 0; i < CHILD_PEERS; i++) {
+        struct child_peer *p = child_peer(c, IPC_ROLE_KEEPER, i);
+        any = any || p != NULL;
+        if (p != NULL)
+            bus_put(&p->bus, IPC_HELPER_LEAVES, 0, 0, STR_NONE);
+    }
+    if (!any)
+        child_leave(c, 0);
 }
 
 static void peer(struct child *c, struct child_peer *p)
@@ -76,8 +94,12 @@ static void round_end(struct child *c)
     }
 }
 
-static const struct child_hooks hooks = {
-    .start = start, .item = item, .peer_up = peer, .peer_gone = peer, .round = round_end};
+static const struct child_hooks hooks = {.start = start,
+                                         .item = item,
+                                         .peer_up = peer,
+                                         .peer_gone = peer,
+                                         .stop = stop,
+                                         .round = round_end};
 
 void helper_setup(struct child *c)
 {

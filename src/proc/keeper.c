@@ -117,6 +117,9 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
     case IPC_DIGEST_PIECE:
         keeper_digest_piece(k, from->number, it);
         break;
+    case IPC_HELPER_LEAVES:
+        keeper_helper_leaves(k, from->number);
+        break;
     case IPC_DIGEST_DONE:
         keeper_digest_done(k, from->number, it);
         break;

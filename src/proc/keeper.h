@@ -71,7 +71,8 @@ struct delivery {
 struct keeper_helper {
     struct delivery *job;
     int64_t deadline;
-    bool leaving; /* has done its last job; a successor comes */
+    bool leaving; /* gets no more jobs; a successor comes */
+    bool asked;   /* it waits to hear that no job is out */
 };
 
 struct keeper {
@@ -119,6 +120,8 @@ void keeper_ctl(struct child *c, const struct ipc_item *it);
 void keeper_deliver(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
 void keeper_digest_piece(struct keeper *k, uint32_t helper, const struct ipc_item *it);
 void keeper_digest_done(struct keeper *k, uint32_t helper, const struct ipc_item *it);
+/* It was told to finish. */
+void keeper_helper_leaves(struct keeper *k, uint32_t helper);
 void keeper_helper_up(struct keeper *k, uint32_t helper);
 void keeper_helper_gone(struct keeper *k, uint32_t helper);
 void keeper_jobs_tick(struct keeper *k, int64_t now);

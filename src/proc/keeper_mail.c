@@ -96,8 +96,8 @@ static void give_jobs(struct keeper *k)
         if (k->parsing == NULL)
             k->parsing_tail = &k->parsing;
         d->next = NULL;
-        k->helpers[i] =
-            (struct keeper_helper){.job = d, .deadline = clock_mono() + KEEPER_JOB_TIME};
+        k->helpers[i].job = d;
+        k->helpers[i].deadline = clock_mono() + KEEPER_JOB_TIME;
         bus_put(&p->bus, IPC_DIGEST, 0, d->seq, d->raw);
     }
 }
@@ -122,6 +122,13 @@ void keeper_digest_piece(struct keeper *k, uint32_t helper, const struct ipc_ite
         buf_str(it->id == 0 ? &d->head : &d->body, it->body);
 }
 
+static void let_helper_go(struct keeper *k, uint32_t helper)
+{
+    struct child_peer *p = child_peer(k->c, IPC_ROLE_HELPER, helper);
+    if (k->helpers[helper].job == NULL && k->helpers[helper].asked && p != NULL)
+        bus_put(&p->bus, IPC_HELPER_MAY, 0, 0, STR_NONE);
+}
+
 void keeper_digest_done(struct keeper *k, uint32_t helper, const struct ipc_item *it)
 {
     struct delivery *d = k->helpers[helper].job;
@@ -130,7 +137,8 @@ void keeper_digest_done(struct keeper *k, uint32_t helper, const struct ipc_item
     if (d == NULL)
         return;
     k->helpers[helper].job = NULL;
-    k->helpers[helper].leaving = ipc_get_u32(&in) != 0;
+    k->helpers[helper].leaving = k->helpers[helper].leaving || ipc_get_u32(&in) != 0;
+    let_helper_go(k, helper);
     if (e == ERR_OK)
         e = buf_err(&d->head);
     if (e == ERR_OK)
@@ -144,9 +152,15 @@ void keeper_digest_done(struct keeper *k, uint32_t helper, const struct ipc_item
     give_jobs(k);
 }
 
+void keeper_helper_leaves(struct keeper *k, uint32_t helper)
+{
+    k->helpers[helper].leaving = k->helpers[helper].asked = true;
+    let_helper_go(k, helper);
+}
+
 void keeper_helper_up(struct keeper *k, uint32_t helper)
 {
-    k->helpers[helper].leaving = false;
+    k->helpers[helper].leaving = k->helpers[helper].asked = false;
     give_jobs(k);
 }
 

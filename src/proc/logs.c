@@ -77,22 +77,30 @@ static void complain(struct logs *l)
     l->complained = true;
 }
 
-enum err logs_new(struct logs **out, const struct conf *c)
+/* What the configuration says; standard error so far. */
+static struct logs *begin(const struct conf *c)
 {
     struct str to = c->server.log;
     struct logs *l = calloc(1, sizeof *l);
     if (l == NULL)
-        return ERR_NOMEM;
-    *out = l;
+        return NULL;
     l->fd = -1;
-    log_out_unblock(STDERR_FILENO);
-    log_open(STDERR_FILENO, (enum log_level)c->server.log_level);
     l->journal = str_starts(to, STR("journal"));
     size_t head = str_find(to, ':') + 1;
     if (head <= to.n)
         snprintf(l->path, sizeof l->path, "%.*s", STR_FMT(str_sub(to, head, to.n)));
     else if (l->journal)
         snprintf(l->path, sizeof l->path, JOURNAL);
+    log_open(STDERR_FILENO, (enum log_level)c->server.log_level);
+    return l;
+}
+
+enum err logs_new(struct logs **out, const struct conf *c)
+{
+    log_out_unblock(STDERR_FILENO);
+    struct logs *l = *out = begin(c);
+    if (l == NULL)
+        return ERR_NOMEM;
     if (l->path[0] == 0 || open_target(l))
         return ERR_OK;
     if (l->journal) {
@@ -119,6 +127,46 @@ void logs_free(struct logs **lp)
         close(l->fd);
     free(l);
     *lp = NULL;
+}
+
+/* --- another program in our place */
+
+int logs_fd(const struct logs *l)
+{
+    return l->fd;
+}
+
+void logs_save(const struct logs *l, struct buf *b)
+{
+    struct buf rules;
+    buf_init(&rules, IPC_BODY_MAX);
+    ipc_log_put(&rules, l->rule, l->n);
+    ipc_put_u32(b, (uint32_t)l->fd);
+    ipc_put_str(b, buf_slice(&rules));
+    buf_free(&rules);
+}
+
+enum err logs_resume(struct logs **out, const struct conf *c, struct ipc_in *in)
+{
+    struct stat st;
+    struct logs *l = *out = begin(c);
+    if (l == NULL)
+        return ERR_NOMEM;
+    l->fd = (int)ipc_get_u32(in);
+    if (in->bad || ipc_log_get(ipc_get_str(in), l->rule, &l->n) != ERR_OK)
+        return ERR_PACKET;
+    log_rules_set(l->rule, l->n);
+    if (l->fd < 0)
+        return ERR_OK;
+    (void)fcntl(l->fd, F_SETFD, FD_CLOEXEC);
+    if (l->journal)
+        log_open_journal(l->fd);
+    if ((l->journal ? stat(l->path, &st) : fstat(l->fd, &st)) == 0) {
+        l->dev = st.st_dev;
+        l->ino = st.st_ino;
+        l->ctim = st.st_ctim;
+    }
+    return ERR_OK;
 }
 
 /* --- children */

@@ -26,6 +26,11 @@ struct master_child;
 enum err logs_new(struct logs **l, const struct conf *c) CHECKED;
 void logs_free(struct logs **l);
 
+/* Over an upgrade: the descriptor that has to stay open (-1: none), and everything as bytes. */
+int logs_fd(const struct logs *l);
+void logs_save(const struct logs *l, struct buf *b);
+enum err logs_resume(struct logs **l, const struct conf *c, struct ipc_in *in) CHECKED;
+
 /* What a child needs: the first thing after its configuration. */
 void logs_give(struct logs *l, struct master_child *c);
 /* Once a second or more often: what is over, and whether another file stands there now. */

@@ -17,6 +17,7 @@
 #include "proc/logs.h"
 #include "shm/shm_master.h"
 
+#define CHILDREN_MAX 512
 #define BEAT         CLOCK_SEC
 #define WORKER_STALL (5 * CLOCK_SEC)
 #define KEEPER_STALL (30 * CLOCK_SEC)
@@ -31,10 +32,10 @@ static void add_children(struct master *m, enum ipc_role role, uint32_t count, u
             (struct master_child){.m = m, .role = role, .number = i, .bus.fd = -1};
 }
 
-static enum err make_children(struct master *m)
+enum err master_children(struct master *m)
 {
     uint32_t at = 0;
-    m->nchildren = 2 + m->hashers + m->keepers + m->helpers + m->workers;
+    m->nchildren = 2 + m->hashers + m->keepers + m->helpers + 2 * m->workers;
     m->children = calloc(m->nchildren, sizeof *m->children);
     if (m->children == NULL)
         return ERR_NOMEM;
@@ -42,8 +43,8 @@ static enum err make_children(struct master *m)
     add_children(m, IPC_ROLE_AUTH, 1, &at);
     add_children(m, IPC_ROLE_HELPER, m->helpers, &at);
     add_children(m, IPC_ROLE_KEEPER, m->keepers, &at);
-    add_children(m, IPC_ROLE_WORKER, m->workers, &at);
-    add_children(m, IPC_ROLE_CHECK, 1, &at); /* runs when a reload wants it */
+    add_children(m, IPC_ROLE_WORKER, 2 * m->workers, &at); /* two banks (proc/upgrade.h) */
+    add_children(m, IPC_ROLE_CHECK, 1, &at);               /* runs when a reload wants it */
     return ERR_OK;
 }
 
@@ -51,9 +52,9 @@ static enum err make_children(struct master *m)
 static bool may_start(const struct master *m, const struct master_child *c)
 {
     if (c->pid != 0 || m->stopping || reload_running(m) || c->role == IPC_ROLE_CHECK ||
-        (m->draining && c->role == IPC_ROLE_WORKER))
+        (m->draining && c->role == IPC_ROLE_WORKER) || !upgrade_may_start(m, c))
         return false;
-    if (c->role != IPC_ROLE_WORKER || c->generation != 0)
+    if (c->role != IPC_ROLE_WORKER || c->generation != 0 || m->resumed)
         return true;
     for (uint32_t i = 0; i < m->nchildren; i++) {
         const struct master_child *o = &m->children[i];
@@ -96,6 +97,13 @@ static void kill_stalled(struct master *m, int64_t now)
     }
 }
 
+/* It is the master who was away (stopped, paused with its machine): what the others said meanwhile is still unread. */
+static void forgive_silence(struct master *m, int64_t now)
+{
+    for (uint32_t i = 0; i < m->nchildren; i++)
+        m->children[i].beat = now;
+}
+
 /* --- the end: workers first, then those they speak to */
 
 static bool role_runs(const struct master *m, enum ipc_role role)
@@ -107,21 +115,13 @@ static bool role_runs(const struct master *m, enum ipc_role role)
     return false;
 }
 
-static void tell_to_stop(struct master_child *c, enum ipc_stop how, int64_t until)
-{
-    int64_t left = until - clock_mono();
-    uint64_t within = left > 0 ? (uint64_t)left : 0;
-    bus_put(&c->bus, IPC_STOP, how, 0, (struct str){(const char *)&within, sizeof within});
-    c->stopping = true;
-}
-
 static void stop_workers(struct master *m, int64_t until)
 {
     for (uint32_t i = 0; i < m->nlisteners; i++)
         master_listener_close(&m->listeners[i]);
     for (uint32_t i = 0; i < m->nchildren; i++) {
         if (m->children[i].pid != 0 && m->children[i].role == IPC_ROLE_WORKER)
-            tell_to_stop(&m->children[i], IPC_STOP_CLOSE, until);
+            master_child_stop(&m->children[i], IPC_STOP_CLOSE, until);
     }
 }
 
@@ -168,7 +168,7 @@ static void stop_step(struct master *m)
         if (c->pid != 0 && now > m->stop_deadline)
             kill(c->pid, SIGKILL);
         else if (c->pid != 0 && !c->stopping && !workers)
-            tell_to_stop(c, IPC_STOP_CLOSE, now);
+            master_child_stop(c, IPC_STOP_CLOSE, now);
     }
 }
 
@@ -260,12 +260,15 @@ static void serve_polls(struct master *m, const struct pollfd *p, nfds_t n)
 
 static void loop(struct master *m, void (*on_ready)(struct master *))
 {
-    struct pollfd polls[1 + 256 + CTL_POLLS];
-    int64_t next_beat = 0;
-    bool told = false;
-    BUG_IF(m->nchildren > 256);
+    struct pollfd polls[1 + CHILDREN_MAX + CTL_POLLS];
+    int64_t next_beat = 0, last_turn = clock_mono();
+    bool told = m->resumed;
+    BUG_IF(m->nchildren > CHILDREN_MAX);
     while (!m->stopping || role_runs(m, IPC_ROLE_ANY)) {
         int64_t now = clock_mono();
+        if (now - last_turn > 2 * BEAT)
+            forgive_silence(m, now);
+        last_turn = now;
         if (now >= next_beat) {
             shm_master_own_beat(m->shm, now);
             kill_stalled(m, now);
@@ -274,6 +277,7 @@ static void loop(struct master *m, void (*on_ready)(struct master *))
             next_beat = now + BEAT;
         }
         reload_tick(m, now);
+        upgrade_tick(m, now);
         start_due(m, now);
         if (m->stopping || m->draining)
             stop_step(m);
@@ -284,7 +288,8 @@ static void loop(struct master *m, void (*on_ready)(struct master *))
         serve_polls(m, polls, n);
         bool all = true;
         for (uint32_t i = 0; i < m->nchildren; i++)
-            all = all && (m->children[i].ready || m->children[i].role == IPC_ROLE_CHECK);
+            all = all && (m->children[i].ready || m->children[i].role == IPC_ROLE_CHECK ||
+                          !upgrade_may_start(m, &m->children[i]));
         if (all && !told && !m->stopping) {
             told = true;
             on_ready(m);
@@ -365,9 +370,11 @@ int master_run(const struct master_options *opt)
                        .gate_fd = -1,
                        .faillog_fd = -1,
                        .tls_fd = -1,
-                       .signal_fd = -1};
+                       .signal_fd = -1,
+                       .run_dir_fd = -1};
     arena_init(&m.conf_arena, 64u << 20);
     reload_init(&m.reload);
+    upgrade_init(&m.upgrade);
     enum err e = have_standard_files();
     if (e == ERR_OK && !opt->foreground)
         e = go_background();
@@ -376,10 +383,36 @@ int master_run(const struct master_options *opt)
     if (e == ERR_OK)
         e = master_prepare(&m);
     if (e == ERR_OK)
-        e = make_children(&m);
+        e = master_children(&m);
     if (e == ERR_OK)
         loop(&m, say_ready);
     log_write(LOG_MAJOR, "MASTER", 0, NULL, e == ERR_OK ? "stopped" : "cannot start");
+    log_flush();
+    master_unprepare(&m);
+    return e == ERR_OK ? 0 : 1;
+}
+
+int master_resume(int fd)
+{
+    struct master m = {.signal_fd = -1,
+                       .conf_fd = -1,
+                       .gate_fd = -1,
+                       .faillog_fd = -1,
+                       .tls_fd = -1,
+                       .run_dir_fd = -1,
+                       .resumed = true};
+    arena_init(&m.conf_arena, 64u << 20);
+    reload_init(&m.reload);
+    enum err e = upgrade_resume(&m, fd);
+    sigset_t mask = m.old_mask;
+    if (e == ERR_OK)
+        e = take_signals(&m);
+    m.old_mask = mask; /* what the first program was started with */
+    if (e == ERR_OK)
+        loop(&m, say_ready);
+    log_write(e == ERR_OK ? LOG_MAJOR : LOG_FAILURES, "MASTER", 0, NULL,
+              e == ERR_OK ? "stopped" : "the state of the program before cannot be used: %s",
+              err_name(e));
     log_flush();
     master_unprepare(&m);
     return e == ERR_OK ? 0 : 1;

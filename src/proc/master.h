@@ -17,10 +17,12 @@
 #include "net/bus.h"
 #include "proc/certificate.h"
 #include "proc/reload.h"
+#include "proc/upgrade.h"
 
 #define CHILD_BUS_FD 3
 
 struct shm_master;
+struct shm_saved;
 struct ctl;
 struct logs;
 
@@ -33,6 +35,7 @@ struct master_child {
     pid_t pid;           /* 0: not running */
     bool ready;
     bool stopping;
+    bool old;              /* of the program before this one (proc/upgrade.h) */
     bool preparing;        /* a reload waits for its answer */
     int64_t started, beat; /* clock_mono() */
     int64_t respawn_at;    /* when pid == 0 */
@@ -55,6 +58,9 @@ struct master {
     const char *conf_path; /* as for conf_load() */
     struct conf *conf;
     struct reload reload;
+    struct upgrade upgrade;
+    char path_text[4096];   /* conf_path, when it came with an upgrade */
+    int run_dir_fd;         /* locked as long as the server runs */
     uint32_t channels_room; /* connections that the shared memory has room for */
     uint32_t workers, keepers, helpers, hashers, banks;
     struct master_child *children;
@@ -71,6 +77,7 @@ struct master {
     struct logs *logs;
     sigset_t old_mask;
     int64_t started; /* clock_mono() */
+    bool resumed;    /* goes on where another program was (proc/upgrade.h) */
     bool draining;   /* no new connections; stops when the last one has gone, or at stop_at */
     bool stopping;
     int64_t stop_at;                     /* clock_mono(): sessions end */
@@ -87,6 +94,8 @@ struct master_options {
 /* No new connections from now on; the server stops when the last one has gone, `within` ns at the latest. */
 void master_drain(struct master *m, int64_t within);
 
+/* The program after an upgrade: goes on with the state at fd. */
+int master_resume(int fd);
 /* Runs the server; returns the exit code of the program. */
 int master_run(const struct master_options *opt);
 
@@ -94,6 +103,10 @@ int master_run(const struct master_options *opt);
 enum err master_prepare(struct master *m) CHECKED;
 void master_unprepare(struct master *m);
 
+/* The index of the shared table; `saved`: that of the program before goes on. */
+enum err master_table(struct master *m, const struct shm_saved *saved) CHECKED;
+/* Whom there is to start, from the numbers in *m. */
+enum err master_children(struct master *m) CHECKED;
 /* What children are given: the configuration that holds, as text. */
 enum err master_conf_memfd(const struct conf *c, int *fd) CHECKED;
 /* Binds what `l->conf` says; the fds are the listener's. */
@@ -106,6 +119,9 @@ struct master_listener *master_listener_at(const struct master *m, const struct 
 
 /* --- master_child.c */
 enum err master_child_start(struct master_child *c) CHECKED;
+/* One that the program before has started; fd: our end of its packets. */
+void master_child_adopt(struct master_child *c, int fd);
+void master_child_stop(struct master_child *c, enum ipc_stop how, int64_t until);
 /* The child at `pid` has ended: retires its rows, tells the others, plans the next start. */
 void master_child_gone(struct master *m, pid_t pid, int status);
 /* An alert to the users of all sessions (protocol 1, 6). */

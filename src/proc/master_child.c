@@ -162,7 +162,7 @@ static void give_listener(struct master_child *c, uint32_t i)
     const struct master_listener *l = &c->m->listeners[i];
     uint32_t shared = l->count == 1;
     if (l->count != 0)
-        give(c, IPC_LISTENER, i, l->fds[shared ? 0 : c->number],
+        give(c, IPC_LISTENER, i, l->fds[shared ? 0 : c->number % c->m->workers],
              (struct str){(const char *)&shared, sizeof shared});
 }
 
@@ -263,6 +263,21 @@ _Noreturn static void become_child(const struct master_child *c, int bus_fd)
     _exit(127);
 }
 
+void master_child_adopt(struct master_child *c, int fd)
+{
+    bus_init(&c->bus, fd, IPC_ROLE_MASTER, c->role, on_item, c);
+    c->bus.number = c->number;
+    c->bus.generation = c->generation;
+}
+
+void master_child_stop(struct master_child *c, enum ipc_stop how, int64_t until)
+{
+    int64_t left = until - clock_mono();
+    uint64_t within = left > 0 ? (uint64_t)left : 0;
+    bus_put(&c->bus, IPC_STOP, how, 0, u64_body(&within));
+    c->stopping = true;
+}
+
 enum err master_child_start(struct master_child *c)
 {
     int fds[2];
@@ -282,11 +297,10 @@ enum err master_child_start(struct master_child *c)
     }
     c->pid = pid;
     c->ready = false;
+    c->old = false;
     c->stopping = false;
     c->started = c->beat = clock_mono();
-    bus_init(&c->bus, fds[0], IPC_ROLE_MASTER, c->role, on_item, c);
-    c->bus.number = c->number;
-    c->bus.generation = c->generation;
+    master_child_adopt(c, fds[0]);
     e = give_everything(c);
     if (e != ERR_OK)
         kill(pid, SIGKILL); /* its end is seen like any other */

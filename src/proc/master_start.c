@@ -119,7 +119,7 @@ static enum err make_memory(struct master *m)
 
 /* --- the shared table */
 
-static enum err make_table(struct master *m, int run_dir)
+enum err master_table(struct master *m, const struct shm_saved *saved)
 {
     struct shm_op_name ops[OP_COUNT];
     uint32_t n = 0;
@@ -134,10 +134,11 @@ static enum err make_table(struct master *m, int run_dir)
                           .channels = m->conf->server.channels,
                           .workers = m->workers,
                           .keepers = m->keepers,
-                          .max_segments = 2 * (m->workers + m->keepers + 1),
+                          .max_segments = 2 * (2 * m->workers + m->keepers + 1),
                           .ops = ops,
-                          .nops = n};
-    int rc = shm_master_new(&m->shm, run_dir, &s);
+                          .nops = n,
+                          .saved = saved};
+    int rc = shm_master_new(&m->shm, m->run_dir_fd, &s);
     if (rc == 0)
         return ERR_OK;
     errno = rc;
@@ -248,7 +249,6 @@ static enum err count_processes(struct master *m)
 
 enum err master_prepare(struct master *m)
 {
-    int run_dir = -1;
     m->started = clock_mono();
     enum err e = read_conf(m);
     if (e == ERR_OK)
@@ -258,7 +258,7 @@ enum err master_prepare(struct master *m)
     if (e == ERR_OK)
         e = settings_make_dir(m->conf->server.state_dir.p, 0700);
     if (e == ERR_OK)
-        e = lock_run_dir(m, &run_dir);
+        e = lock_run_dir(m, &m->run_dir_fd);
     if (e == ERR_OK)
         e = count_processes(m);
     if (e == ERR_OK)
@@ -274,9 +274,9 @@ enum err master_prepare(struct master *m)
     if (e == ERR_OK)
         m->cert_stamp = certificate_stamp(m->conf);
     if (e == ERR_OK)
-        e = make_table(m, run_dir);
+        e = master_table(m, NULL);
     if (e == ERR_OK)
-        e = ctl_new(&m->ctl, m, run_dir, m->conf->server.run_dir.p);
+        e = ctl_new(&m->ctl, m, m->run_dir_fd, m->conf->server.run_dir.p);
     return e;
 }
 
@@ -302,6 +302,7 @@ void master_unprepare(struct master *m)
     close_fd(m->tls_fd);
     close_fd(m->signal_fd);
     logs_free(&m->logs);
+    close_fd(m->run_dir_fd);
     explicit_bzero(m->ticket_keys, sizeof m->ticket_keys);
     reload_free(&m->reload);
     arena_free(&m->conf_arena);

@@ -190,3 +190,8 @@ enum err store_account_remove(struct store *store, int64_t account)
     }
     return e;
 }
+
+uint32_t store_schema(void)
+{
+    return ARRAY_LEN(schema);
+}

@@ -48,6 +48,8 @@ enum err store_open(const char *path, unsigned db_flags, struct store **out) CHE
 void store_close(struct store **store);
 
 struct db *store_db(struct store *store);
+/* The version of the schema that this program writes. */
+uint32_t store_schema(void);
 struct store_limits *store_limits(struct store *store);
 
 /*

@@ -72,6 +72,18 @@ def test_a_stopped_worker_is_replaced(server):
         server.session()
 
 
+def test_a_master_that_was_stopped(server):
+    """What its children said while it was away counts: nobody is killed for a silence that was the master's own."""
+    before, session = server.children(), server.session()
+    server.process.send_signal(signal.SIGSTOP)
+    time.sleep(7)
+    server.process.send_signal(signal.SIGCONT)
+    time.sleep(2)
+    assert server.children() == before
+    assert "is silent" not in server.log()
+    session.call('<readTime id="t"/>')
+
+
 def test_helpers_and_hashers_are_replaced(server):
     before = server.children()
     for name in ("helper 1", "helper 2", "hasher 1"):

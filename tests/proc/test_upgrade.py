@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The ximssd authors
+"""`ximssctl upgrade`: another program in the place of the running one; nobody is refused or dropped (design 2.5)."""
+import os
+import shutil
+import signal
+import threading
+import time
+
+import pytest
+
+import ximss
+from ximss import Client, Closed, Server, wait_for
+
+
+class Upgradable(Server):
+    """A server whose program file can be replaced."""
+
+    def __init__(self, folder, clock=False, **more):
+        self.programs = os.path.join(str(folder), "bin")
+        os.makedirs(self.programs)
+        super().__init__(folder, clock=clock, start=False, **more)
+        for name in ("ximssd", "ximssctl", "ximss-top"):
+            shutil.copy(os.path.join(self.bin, name), self.programs)
+        self.bin = self.programs
+        for name, password in self.accounts.items():
+            self.add_account(name, password)
+        self.start()
+
+    def replace(self, text=None):
+        """A new file under the old name, as a package manager makes it."""
+        path = os.path.join(self.programs, "ximssd")
+        if text is None:
+            shutil.copy(path, path + ".new")
+        else:
+            with open(path + ".new", "w") as f:
+                f.write(text)
+            os.chmod(path + ".new", 0o755)
+        os.rename(path + ".new", path)
+
+    def upgrade(self):
+        self.replace()
+        self.ctl("upgrade")
+
+    def file_of(self, pid):
+        return os.stat("/proc/%d/exe" % pid).st_ino
+
+    def said(self, text, count=1):
+        wait_for(lambda: self.log().count("upgrade: " + text) >= count, 60)
+
+
+class Busy(threading.Thread):
+    """Asks all the time over one session."""
+
+    def __init__(self, server):
+        super().__init__()
+        self.client, self.going, self.count, self.problem = server.session(), True, 0, None
+        self.start()
+
+    def run(self):
+        try:
+            while self.going:
+                self.client.call('<readTime id="t"/>')
+                self.count += 1
+                time.sleep(0.002)
+            self.client.call('<bye id="b"/>')
+        except (AssertionError, Closed, OSError) as e:
+            self.problem = e
+
+
+class Comers(threading.Thread):
+    """New connections one after the other, and mail."""
+
+    def __init__(self, server):
+        super().__init__()
+        self.server, self.going, self.logins, self.mails, self.problem = server, True, 0, 0, None
+        self.start()
+
+    def run(self):
+        try:
+            while self.going:
+                c = self.server.session()
+                c.call('<bye id="b"/>')
+                self.logins += 1
+                self.server.deliver("Subject: %d\r\n\r\nx\r\n" % self.mails)
+                self.mails += 1
+                time.sleep(0.01)
+        except (AssertionError, Closed, OSError) as e:
+            self.problem = e
+
+    def end(self):
+        self.going = False
+        self.join()
+        assert self.problem is None, self.problem
+
+
+def subjects(client):
+    client.call('<folderOpen id="o" folder="f" mailbox="INBOX" sortField="UID"><field>Subject</field></folderOpen>')
+    rows, _ = client.call('<folderBrowse id="r" folder="f"><index from="0" till="9999"/></folderBrowse>')
+    return [r.findtext("Subject") for r in rows]
+
+
+def test_nobody_is_refused_or_dropped(tmp_path):
+    with Upgradable(tmp_path, server="workers = 2\n") as server:
+        pid, before, old_file = server.process.pid, server.children(), server.file_of(server.process.pid)
+        busy, comers = [Busy(server) for _ in range(3)], Comers(server)
+        uptime = server.top()["server"]["uptime"]
+        server.upgrade()
+        server.said("old workers are drained")
+        comers.end()
+        # the old sessions went on over their old workers
+        counts = [b.count for b in busy]
+        wait_for(lambda: all(b.problem or b.count > n for b, n in zip(busy, counts)))
+        assert [b.problem for b in busy] == [None] * 3
+        now = server.children()
+        assert server.process.poll() is None and server.process.pid == pid
+        assert server.file_of(pid) != old_file
+        assert server.file_of(now["worker 3"]) == server.file_of(now["auth"]) == server.file_of(pid)
+        assert now["keeper 1"] == before["keeper 1"] and server.file_of(now["keeper 1"]) == old_file
+        assert server.top()["server"]["uptime"] >= uptime
+        assert server.top()["total"] >= 3
+        newer = server.session()
+        for b in busy:
+            b.going = False
+            b.join()
+        assert [b.problem for b in busy] == [None] * 3
+        server.said("done")
+        # keepers last: their sessions end with <bye/>, and the next login finds everything
+        assert newer.rest() == b"<bye/>\0"
+        now = server.children()
+        assert set(now) == {"worker 3", "worker 4"} | {n for n in before if not n.startswith("worker")}
+        assert {server.file_of(p) for p in now.values()} == {server.file_of(pid)}
+        c = wait_for(lambda: try_session(server))
+        assert subjects(c) == [str(n) for n in range(comers.mails)]
+
+
+def try_session(server):
+    try:
+        return server.session()
+    except (AssertionError, Closed, OSError):
+        return None
+
+
+def test_again_and_again(tmp_path):
+    """The worker numbers alternate; what a reload has changed is still so."""
+    with Upgradable(tmp_path, server="workers = 1\nhelpers = 1\nhashers = 1\nkeepers = 1\n") as server:
+        port = ximss.free_port()
+        server.rewrite("[listener two]\nprotocol = ximss\naddress = 127.0.0.1:%d\n" % port,
+                       server="workers = 1\nhelpers = 1\nhashers = 1\nkeepers = 1\nchannels = 2\n")
+        assert server.reload() == ""
+        for n in range(1, 4):
+            server.upgrade()
+            server.said("done", n)
+            assert ("worker 1" in server.children()) == (n % 2 == 0)
+            with_two = [Client(("127.0.0.1", port)), server.client()]
+            for c in with_two:
+                c.call('<noop id="n"/>')
+            assert server.client().closed()
+            for c in with_two:
+                c.call('<bye id="b"/>')
+                c.close()
+            wait_for(lambda: server.top()["total"] == 0)
+        assert server.reload() == ""
+        server.rewrite(server="workers = 1\nhelpers = 1\nhashers = 1\nkeepers = 1\n")
+        assert server.reload() == ""
+        assert server.session().call('<noop id="n"/>')
+
+
+def test_children_that_die_meanwhile(tmp_path):
+    with Upgradable(tmp_path, server="workers = 2\n") as server:
+        c = server.session()
+        server.upgrade()
+        server.said("old workers are drained")
+        server.kill("auth")
+        server.kill("worker 3")
+        wait_for(lambda: "worker 3" in server.children() and "auth" in server.children())
+        for name in {"worker 1", "worker 2"} & set(server.children()):  # one of them may have gone by itself
+            server.kill(name)
+        server.said("done")
+        assert c.rest() == b""
+        assert wait_for(lambda: try_session(server)).call('<noop id="n"/>')
+
+
+REFUSED = {
+    "another version": "#!/bin/sh\necho state 0\n",
+    "no versions": "#!/bin/sh\nexit 1\n",
+    "too much to say": "#!/bin/sh\nyes\n",
+    "silent": "#!/bin/sh\nexec sleep 60\n",
+    "no program": "not a program\n",
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_refused(tmp_path, what):
+    with Upgradable(tmp_path) as server:
+        c = server.session()
+        before = server.children()
+        server.replace(REFUSED[what])
+        begin = time.monotonic()
+        done = server.ctl("upgrade", check=False)
+        assert done.returncode == 1 and done.stderr.startswith("ximssctl: "), done
+        assert time.monotonic() - begin < 10
+        c.call('<readTime id="t"/>')
+        assert server.children() == before
+        assert "upgrade: executing" not in server.log()
+
+
+def test_file_is_missing(tmp_path):
+    with Upgradable(tmp_path) as server:
+        os.unlink(os.path.join(server.programs, "ximssd"))
+        assert server.ctl("upgrade", check=False).returncode == 1
+        assert server.session().call('<noop id="n"/>')
+
+
+def test_not_twice_at_once(tmp_path):
+    """As long as somebody is on an old worker; after ten minutes he gets <bye/>."""
+    with Upgradable(tmp_path, clock=True) as server:
+        c = server.session()
+        server.upgrade()
+        server.said("old workers are drained")
+        assert server.ctl("upgrade", check=False).returncode == 1
+        for _ in range(4):  # in steps, so that nobody seems to be silent for minutes
+            c.call('<noop id="n"/>')
+            server.advance(140)
+            time.sleep(1.2)
+        c.call('<noop id="n"/>')
+        server.advance(45)
+        assert c.raw() == b"<bye/>"
+        server.said("done")
+        server.upgrade()
+        server.said("done", 2)
+
+
+def test_new_workers_do_not_start(tmp_path):
+    """Then the old ones go on as if nothing had been."""
+    with Upgradable(tmp_path, clock=True, server="workers = 1\n") as server:
+        c = server.session()
+        server.upgrade()
+        pid = wait_for(lambda: server.children().get("worker 2"))
+        os.kill(pid, signal.SIGSTOP)
+        if "the new workers serve" in server.log():
+            os.kill(pid, signal.SIGCONT)
+            pytest.skip("it was ready before it could be stopped")
+        server.advance(31)
+        server.said("the new workers did not start")
+        os.kill(pid, signal.SIGKILL)
+        c.call('<readTime id="t"/>')
+        assert server.session().call('<noop id="n"/>')
+        wait_for(lambda: "worker 2" not in server.children())
+        assert "worker 1" in server.children()
