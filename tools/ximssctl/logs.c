@@ -47,6 +47,8 @@ void log_print(const json_t *answer)
     static const struct print_column modules[] = {{"MODULE", "module", NULL},
                                                   {"RECORDS OF", "what", NULL}};
     struct buf b;
+    if (json_object_get(answer, "level") == NULL)
+        return; /* refused */
     buf_init(&b, 8192);
     buf_lit(&b, "level ");
     print_value(&b, json_object_get(answer, "level"));
@@ -87,6 +89,8 @@ void logins_print_why(const json_t *answer)
     const json_t *attempts = json_object_get(answer, "attempts");
     const json_t *blocked = json_object_get(answer, "blockedFor");
     struct buf b;
+    if (json_object_get(answer, "account") == NULL)
+        return;
     buf_init(&b, 8192);
     print_value(&b, json_object_get(answer, "account"));
     buf_str(&b, json_is_true(json_object_get(answer, "exists")) ? STR(": ")
@@ -121,6 +125,8 @@ void logins_print_unban(const json_t *answer)
     long long n[4];
     static const char *const keys[] = {"accounts", "blockedAccounts", "addresses",
                                        "blockedAddresses"};
+    if (json_object_get(answer, keys[0]) == NULL)
+        return;
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
         n[i] = (long long)json_integer_value(json_object_get(answer, keys[i]));
     printf("accounts: %lld cleared, %lld of them were blocked; addresses: %lld cleared, %lld of "
