@@ -18,6 +18,11 @@ try:NAME:--password-stdin
 status::
 reload::
 drain::--within
+why-login:NAME:
+unban::--account --address --all
+log::
+log set:LEVEL:--module --session --account --for
+log reset::--module --session --account
 upgrade::'
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -26,7 +31,7 @@ upgrade::'
             conf=(-c "${COMP_WORDS[i + 1]}")
             ((i++))
             ;;
-        --within | --real-name) ((i++)) ;;
+        --within | --real-name | --module | --session | --account | --for | --address) ((i++)) ;;
         -*) ;;
         *) typed+="${COMP_WORDS[i]} " ;;
         esac
@@ -41,6 +46,21 @@ upgrade::'
         return
         ;;
     --real-name)
+        return
+        ;;
+    --module)
+        return
+        ;;
+    --session)
+        return
+        ;;
+    --account)
+        return
+        ;;
+    --for)
+        return
+        ;;
+    --address)
         return
         ;;
     esac

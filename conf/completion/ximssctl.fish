@@ -8,7 +8,7 @@ function __ximssctl_typed
     for word in (commandline -opc)[2..-1]
         if test $skip = 1
             set skip 0
-        else if contains -- $word -c --config --within --real-name
+        else if contains -- $word -c --config --within --real-name --module --session --account --for --address
             set skip 1
         else if not string match -q -- '-*' $word
             echo $word
@@ -63,4 +63,19 @@ complete -c ximssctl -n '__ximssctl_at ' -a status -d 'Say how the server does: 
 complete -c ximssctl -n '__ximssctl_at ' -a reload -d 'Take the configuration file into use again: all of it or nothing. Says what changed and what waits for a restart.'
 complete -c ximssctl -n '__ximssctl_at ' -a drain -d '\\'
 complete -c ximssctl -n '__ximssctl_in drain' -l within -x -d 'the longest that it may take, such as 90s or 10m'
+complete -c ximssctl -n '__ximssctl_at ' -a why-login -d 'Say how the last 20 logins of an account ended, and why.'
+complete -c ximssctl -n '__ximssctl_at ' -a unban -d 'Forget failed logins, and lift the blocks that came of them.'
+complete -c ximssctl -n '__ximssctl_in unban' -l account -x -d 'the account'
+complete -c ximssctl -n '__ximssctl_in unban' -l address -x -d 'the client\'s address'
+complete -c ximssctl -n '__ximssctl_in unban' -l all -d 'everything'
+complete -c ximssctl -n '__ximssctl_at ' -a log -d 'Show how much is logged, and where it goes.'
+complete -c ximssctl -n '__ximssctl_at log' -a set -d 'Set how much is logged, of all or of some.'
+complete -c ximssctl -n '__ximssctl_in log set' -l module -x -d 'records with this tag, such as XIMSSI'
+complete -c ximssctl -n '__ximssctl_in log set' -l session -x -d 'records of this connection and session, such as 100042'
+complete -c ximssctl -n '__ximssctl_in log set' -l account -x -d 'the account'
+complete -c ximssctl -n '__ximssctl_in log set' -l for -x -d 'for how long: 90s, 10m, 2h, 1d'
+complete -c ximssctl -n '__ximssctl_at log' -a reset -d 'End what `log set` began: for these, or for all.'
+complete -c ximssctl -n '__ximssctl_in log reset' -l module -x -d 'records with this tag, such as XIMSSI'
+complete -c ximssctl -n '__ximssctl_in log reset' -l session -x -d 'records of this connection and session, such as 100042'
+complete -c ximssctl -n '__ximssctl_in log reset' -l account -x -d 'the account'
 complete -c ximssctl -n '__ximssctl_at ' -a upgrade -d 'Execute the program file, which may be another version now, in place of the running program.'

@@ -194,6 +194,66 @@ int64_t faillog_address_fail(struct faillog *f, const struct ip *ip, int64_t now
     return fail(f, &t, address_hash(f, ip), now);
 }
 
+/* --- admins */
+
+static struct faillog_state state_of(const struct faillog *f, const struct table *t,
+                                     const struct place *p)
+{
+    bool is_blocked = p != NULL && t->limit != 0 && p->count >= t->limit;
+    return (struct faillog_state){.count = p != NULL ? p->count : 0,
+                                  .until = is_blocked ? p->start + f->opt.window : 0};
+}
+
+struct faillog_state faillog_account_state(const struct faillog *f, struct str name, int64_t now)
+{
+    struct table t = table_of(f, false);
+    return state_of(f, &t, find(f, &t, hash_of(f, STR("account"), name), now));
+}
+
+static struct faillog_state clear_one(const struct faillog *f, const struct table *t, uint64_t hash,
+                                      int64_t now)
+{
+    struct place *p = find(f, t, hash, now);
+    struct faillog_state was = state_of(f, t, p);
+    if (p != NULL)
+        *p = (struct place){0};
+    return was;
+}
+
+struct faillog_state faillog_account_clear(struct faillog *f, struct str name, int64_t now)
+{
+    struct table t = table_of(f, false);
+    return clear_one(f, &t, hash_of(f, STR("account"), name), now);
+}
+
+struct faillog_state faillog_address_clear(struct faillog *f, const struct ip *ip, int64_t now)
+{
+    struct table t = table_of(f, true);
+    return clear_one(f, &t, address_hash(f, ip), now);
+}
+
+static void clear_table(const struct faillog *f, const struct table *t, int64_t now,
+                        uint32_t *counted, uint32_t *is_blocked)
+{
+    for (uint32_t i = 0; i < t->places; i++) {
+        struct place *p = &t->place[i];
+        if (is_live(f, p, now)) {
+            ++*counted;
+            *is_blocked += state_of(f, t, p).until != 0;
+        }
+        *p = (struct place){0};
+    }
+}
+
+struct faillog_sums faillog_clear(struct faillog *f, int64_t now)
+{
+    struct faillog_sums sums = {0};
+    struct table accounts = table_of(f, false), addresses = table_of(f, true);
+    clear_table(f, &accounts, now, &sums.accounts, &sums.blocked_accounts);
+    clear_table(f, &addresses, now, &sums.addresses, &sums.blocked_addresses);
+    return sums;
+}
+
 int64_t faillog_delay(const struct faillog_options *opt, uint32_t n)
 {
     int64_t delay;

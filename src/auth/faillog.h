@@ -74,5 +74,20 @@ int64_t faillog_address_blocked(const struct faillog *f, const struct ip *ip, in
 /* Counts one failure; result as above. The caller puts it into the gate. */
 int64_t faillog_address_fail(struct faillog *f, const struct ip *ip, int64_t now);
 
+/* What an admin sees and clears. */
+struct faillog_state {
+    uint32_t count; /* failures within the window; 0: none */
+    int64_t until;  /* blocked until then (clock_mono()), or 0 */
+};
+struct faillog_state faillog_account_state(const struct faillog *f, struct str name, int64_t now);
+/* Forgets the failures of the name, of the address (all of its /64); returns what there was. */
+struct faillog_state faillog_account_clear(struct faillog *f, struct str name, int64_t now);
+struct faillog_state faillog_address_clear(struct faillog *f, const struct ip *ip, int64_t now);
+/* Forgets all of them; the sums are of names and addresses with failures within the window. */
+struct faillog_sums {
+    uint32_t accounts, blocked_accounts, addresses, blocked_addresses;
+};
+struct faillog_sums faillog_clear(struct faillog *f, int64_t now);
+
 /* How long the answer to the n-th failure (from 1) on one connection waits, ns. */
 int64_t faillog_delay(const struct faillog_options *opt, uint32_t n);

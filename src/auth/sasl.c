@@ -101,6 +101,11 @@ bool sasl_was_clear(const struct sasl *s)
     return (mechs[s->mech].flags & CLEAR) != 0;
 }
 
+const char *sasl_mech_name(enum sasl_mech_id id)
+{
+    return id != SASL_MECH_NONE && id < SASL_MECH_COUNT ? mechs[id].name : "?";
+}
+
 /* --- ends */
 
 static void forget(struct sasl *s)
@@ -118,9 +123,48 @@ static void forget(struct sasl *s)
     s->hash = STR_NONE;
 }
 
+static enum reason why_failed(const struct sasl *s)
+{
+    if (!s->identified)
+        return REASON_MALFORMED;
+    if (s->account.id == 0)
+        return s->named ? REASON_NO_ACCOUNT : REASON_BAD_NAME;
+    return s->reason != REASON_NONE ? s->reason : REASON_WRONG_PASSWORD;
+}
+
+/* The real reason; where several hold, the one that an admin has to do away with first. */
+static enum reason why(const struct sasl *s, enum err e)
+{
+    switch (e) {
+    case ERR_OK:
+        return REASON_LOGGED_IN;
+    case ERR_AUTH_FAILED:
+        return why_failed(s);
+    case ERR_ACCOUNT_BLOCKED:
+        return REASON_BLOCKED;
+    case ERR_SERVICE_DISABLED:
+        return REASON_DISABLED;
+    case ERR_PASSWORD_EXPIRED:
+        return REASON_EXPIRED;
+    case ERR_AUTH_METHOD:
+        return s->mech == SASL_MECH_NONE ? REASON_METHOD_UNKNOWN : REASON_METHOD_OFF;
+    case ERR_AUTH_INSECURE:
+        return REASON_CLEAR;
+    case ERR_ATTR_MISSING:
+        return REASON_MISSING;
+    case ERR_ATTR_VALUE:
+        return REASON_MALFORMED;
+    case ERR_AUTH_CANCELLED:
+        return s->reason;
+    default:
+        return REASON_OURS;
+    }
+}
+
 enum sasl_next sasl_done(struct sasl *s, struct sasl_env *env, enum err e, int64_t now)
 {
     s->err = e;
+    s->reason = why(s, e);
     if (e == ERR_AUTH_FAILED) {
         if (s->named)
             (void)faillog_account_fail(env->fails, name_str(&s->account.name), now);
@@ -170,12 +214,19 @@ enum sasl_next sasl_challenge(struct sasl *s, struct sasl_env *env, struct str c
 
 /* --- who, and is it true */
 
+static void note_domain(struct sasl *s, struct str raw)
+{
+    s->typed_domain = str_find(raw, '@') < raw.n || str_find(raw, '%') < raw.n;
+}
+
 enum err sasl_identify(struct sasl *s, struct sasl_env *env, struct str raw, int64_t now)
 {
     struct account found;
     enum err e = name_canon(raw, str_of(s->target), &s->account.name);
     s->account.id = 0;
+    s->identified = true;
     s->named = e == ERR_OK;
+    note_domain(s, raw);
     if (e != ERR_OK) {
         /* cannot be anybody's name: nothing that could be guessed, so only its address is counted */
         s->account.name = (struct name){0};
@@ -221,8 +272,10 @@ enum sasl_next sasl_password(struct sasl *s, struct sasl_env *env, struct str pa
 
 enum sasl_next sasl_session(struct sasl *s, struct sasl_env *env, struct str id, int64_t now)
 {
-    if (urlid_parse(id, NULL, &s->session_bank) != ERR_OK)
+    if (urlid_parse(id, NULL, &s->session_bank) != ERR_OK) {
+        s->reason = REASON_SESSION_ID;
         return sasl_verdict(s, env, false, now);
+    }
     memcpy(s->session, id.p, URLID_LEN);
     s->session[URLID_LEN] = '\0';
     s->next = SASL_SESSION;
@@ -258,6 +311,34 @@ static enum sasl_next run_step(struct sasl *s, struct sasl_env *env, struct str 
     return next;
 }
 
+/*
+ * Whose login is refused before anybody looks at it? For admins, who ask by name; of a method's exchanges only PLAIN's first
+ * message says it.
+ */
+static void note_name(struct sasl *s, const struct sasl_login *in)
+{
+    struct str raw = in->user_name, data, authzid;
+    struct buf clear = {0};
+    if (in->method.n == 0 && in->nonce.n == 0 && in->auth_data.p != NULL)
+        raw = in->auth_data;
+    if (s->mech == SASL_MECH_PLAIN && sasl_decode(&clear, in->auth_data) == ERR_OK) {
+        data = buf_slice(&clear);
+        if (!str_split(&data, '\0', &authzid) || !str_split(&data, '\0', &raw))
+            raw = STR_NONE;
+    }
+    note_domain(s, raw);
+    if (raw.n == 0 || name_canon(raw, str_of(s->target), &s->account.name) != ERR_OK)
+        s->account.name = (struct name){0};
+    sasl_unsecret(&clear);
+}
+
+static enum sasl_next refuse(struct sasl *s, struct sasl_env *env, const struct sasl_login *in,
+                             enum err e, int64_t now)
+{
+    note_name(s, in);
+    return sasl_done(s, env, e, now);
+}
+
 enum sasl_next sasl_start(struct sasl *s, struct sasl_env *env, const struct sasl_login *in,
                           int64_t now)
 {
@@ -272,23 +353,29 @@ enum sasl_next sasl_start(struct sasl *s, struct sasl_env *env, const struct sas
                        .address = in->address};
     buf_init(&s->challenge, b64_size(SASL_CHALLENGE_MAX));
     const struct mech *m = &mechs[s->mech];
-    if (s->mech == SASL_MECH_NONE || !is_taken(env, m))
-        return sasl_done(s, env, ERR_AUTH_METHOD, now);
-    if ((m->flags & CLEAR) != 0 && !sasl_clear_ok(in->clear_login, in->tls, &in->address))
-        return sasl_done(s, env, ERR_AUTH_INSECURE, now);
     if (in->target_domain.n > NAME_DOMAIN_MAX)
         return sasl_done(s, env, ERR_INTERNAL, now);
     memcpy(s->target, in->target_domain.p != NULL ? in->target_domain.p : "", in->target_domain.n);
+    if (s->mech == SASL_MECH_NONE || !is_taken(env, m))
+        return refuse(s, env, in, ERR_AUTH_METHOD, now);
+    if ((m->flags & CLEAR) != 0 && !sasl_clear_ok(in->clear_login, in->tls, &in->address))
+        return refuse(s, env, in, ERR_AUTH_INSECURE, now);
     if ((m->flags & INITIAL) != 0 && in->auth_data.n != 0)
         return run_step(s, env, in->auth_data, now);
-    return m->start(s, env, in, now);
+    enum sasl_next next = m->start(s, env, in, now);
+    if (next == SASL_DONE && s->err == ERR_ATTR_MISSING)
+        note_name(s, in);
+    return next;
 }
 
 enum sasl_next sasl_step(struct sasl *s, struct sasl_env *env, struct str value, int64_t now)
 {
     BUG_IF(s->next != SASL_CHALLENGE);
-    if (str_eq(value, STR("*")) || now - s->started > env->exchange_time)
+    bool late = now - s->started > env->exchange_time;
+    if (late || str_eq(value, STR("*"))) {
+        s->reason = late ? REASON_LATE : REASON_CANCELLED;
         return sasl_done(s, env, ERR_AUTH_CANCELLED, now);
+    }
     return run_step(s, env, value, now);
 }
 
@@ -309,6 +396,10 @@ enum sasl_next sasl_checked(struct sasl *s, struct sasl_env *env, bool right, in
     BUG_IF(s->next != SASL_CHECK && s->next != SASL_SESSION);
     bool password = s->next == SASL_CHECK;
     bool dummy = password && s->hash.p == env->dummy_hash; /* whatever fits it opens nothing */
+    s->reason = !password ? REASON_SESSION_GONE
+                : dummy   ? REASON_NO_PASSWORD
+                : right   ? REASON_CHANGED /* unless it is not */
+                          : REASON_WRONG_PASSWORD;
     right = right && !dummy && s->account.id != 0 && is_unchanged(s, env, password);
     if (right && password && !is_blocked(s, env, now)) {
         pwcache_put(env->cache, s->account.id, buf_slice(&s->password), now);

@@ -27,6 +27,7 @@
  * What the name is worth is looked at once more at the verdict: guesses that were under way when
  * their account got blocked are answered 517, right or wrong.
  */
+#include "auth/attempts.h"
 #include "auth/directory.h"
 #include "auth/faillog.h"
 #include "auth/nonce.h"
@@ -95,6 +96,7 @@ struct scram_server;
 struct sasl {
     /* results */
     enum err err;
+    enum reason reason;          /* with the verdict: why, for admins alone */
     struct buf challenge;        /* base64, may be empty */
     struct buf password;         /* secret */
     struct str hash;             /* into account or env */
@@ -110,6 +112,8 @@ struct sasl {
     enum sasl_next next;
     uint32_t step;
     bool tls, can_update, exempt, named;
+    bool identified;   /* the client has said who it wants to be */
+    bool typed_domain; /* ... and in which domain: that was no password */
     uint32_t failures;
     int64_t started;
     struct ip address;
@@ -128,6 +132,9 @@ enum sasl_next sasl_step(struct sasl *s, struct sasl_env *env, struct str value,
 enum sasl_next sasl_checked(struct sasl *s, struct sasl_env *env, bool right, int64_t now) CHECKED;
 /* Wipes and frees; any number of times. */
 void sasl_end(struct sasl *s);
+
+/* "PLAIN", or in brackets what is no method of the protocol. "?" for none. */
+const char *sasl_mech_name(enum sasl_mech_id id);
 
 /* Is a clear-text password acceptable on this link? */
 bool sasl_clear_ok(enum sasl_clear_login rule, bool tls, const struct ip *address);

@@ -51,8 +51,10 @@ enum sasl_next sasl_step_plain(struct sasl *s, struct sasl_env *env, struct str 
     enum err e = sasl_identify(s, env, authcid, now);
     if (e != ERR_OK)
         return sasl_done(s, env, e, now);
-    if (str_find(data, '\0') != data.n || !sasl_is_same(s, authzid, authcid))
+    if (str_find(data, '\0') != data.n || !sasl_is_same(s, authzid, authcid)) {
+        s->reason = str_find(data, '\0') != data.n ? REASON_MALFORMED : REASON_OTHER_IDENTITY;
         return sasl_verdict(s, env, false, now);
+    }
     return sasl_password(s, env, data, now);
 }
 
@@ -107,6 +109,7 @@ static enum sasl_next cram_verdict(struct sasl *s, struct sasl_env *env, struct 
     mac_cram(known ? s->account.verifiers.cram : env->dummy.cram, challenge, want);
     right &= str_eq_secret(mac_str(said, sizeof said), mac_str(want, sizeof want));
     explicit_bzero(want, sizeof want);
+    s->reason = !known ? REASON_NO_CRAM_KEY : !valid ? REASON_NONCE : REASON_WRONG_DIGEST;
     return sasl_verdict(s, env, right && known && valid, now);
 }
 
@@ -183,8 +186,10 @@ static enum err scram_answer(struct sasl *s, struct sasl_env *env, struct str da
     e = sasl_identify(s, env, buf_slice(user), now);
     if (e != ERR_OK)
         return e;
-    if (!sasl_is_same(s, buf_slice(authzid), buf_slice(user)))
+    if (!sasl_is_same(s, buf_slice(authzid), buf_slice(user))) {
+        s->reason = REASON_OTHER_IDENTITY;
         return ERR_AUTH_FAILED;
+    }
     if (s->account.id != 0 && s->account.verifiers.has_scram)
         keys = s->account.verifiers.scram;
     else
@@ -198,6 +203,8 @@ static enum err scram_answer(struct sasl *s, struct sasl_env *env, struct str da
 /* Both kinds of a message that says nothing right count as a failed login. */
 static enum sasl_next scram_refuse(struct sasl *s, struct sasl_env *env, enum err e, int64_t now)
 {
+    if (e == ERR_SYNTAX || e == ERR_TOO_LONG)
+        s->reason = REASON_MALFORMED;
     if (e == ERR_SYNTAX || e == ERR_TOO_LONG || e == ERR_AUTH_FAILED)
         return sasl_verdict(s, env, false, now);
     return sasl_done(s, env, e, now);
@@ -233,6 +240,7 @@ static enum sasl_next scram_step_final(struct sasl *s, struct sasl_env *env, str
     buf_init(&out, SASL_CHALLENGE_MAX);
     enum err e = scram_final(s->scram, data, &out);
     bool known = s->account.id != 0 && s->account.verifiers.has_scram;
+    s->reason = known ? REASON_WRONG_DIGEST : REASON_NO_SCRAM_KEY;
     if (e == ERR_OK && !known)
         e = ERR_AUTH_FAILED;
     /* the last challenge already says "right": a blocked name must not get it */
@@ -255,6 +263,7 @@ enum sasl_next sasl_step_scram(struct sasl *s, struct sasl_env *env, struct str 
     case 1:
         return scram_step_final(s, env, data, now);
     default:
+        s->reason = REASON_MALFORMED;
         return sasl_verdict(s, env, data.n == 0, now);
     }
 }

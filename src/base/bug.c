@@ -11,6 +11,6 @@
 _Noreturn void bug_abort(const char *file, int line, const char *what)
 {
     log_write(LOG_CRASH, "BUG", 0, NULL, "%s:%d: broken invariant: %s", file, line, what);
-    log_flush();
+    log_last_flush();
     abort();
 }

@@ -5,92 +5,106 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
+#include <strings.h>
 
 #include "base/clock.h"
+#include "base/log_form.h"
+#include "base/log_out.h"
+#include "base/log_rules.h"
 
-#define LINE_MAX_BYTES 8192
-#define PENDING_BYTES  65536
+#define LAST_PATIENCE 250 /* ms */
 
-static struct {
-    int fd;
-    enum log_level level;
-    size_t pending;
-    char bytes[PENDING_BYTES];
-} out = {.fd = STDERR_FILENO, .level = LOG_MAJOR};
+static enum log_level own_level = LOG_MAJOR; /* of the configuration */
+enum log_level log_ceiling = LOG_MAJOR;
+
+/* --- names */
+
+static const char *const levels[LOG_LEVELS] = {"crashes",  "failures", "major",
+                                               "problems", "low",      "all"};
+
+static const struct {
+    const char *tag, *doc;
+} modules[LOG_MODULE_COUNT] = {
+    [LOG_MODULE_ANY] = {"", ""},
+#define LOG_MODULE(tag, doc) [LOG_MODULE_##tag] = {#tag, doc},
+#include "base/log_modules.tbl"
+#undef LOG_MODULE
+};
+
+const char *log_level_name(enum log_level level)
+{
+    return level < LOG_LEVELS ? levels[level] : "";
+}
+
+const char *log_module_tag(enum log_module m)
+{
+    return m < LOG_MODULE_COUNT ? modules[m].tag : "";
+}
+
+const char *log_module_doc(enum log_module m)
+{
+    return m < LOG_MODULE_COUNT ? modules[m].doc : "";
+}
+
+enum log_module log_module_find(const char *tag)
+{
+    for (int m = LOG_MODULE_ANY + 1; m < LOG_MODULE_COUNT; m++) {
+        if (strcasecmp(tag, modules[m].tag) == 0)
+            return (enum log_module)m;
+    }
+    return LOG_MODULE_ANY;
+}
+
+enum err log_level_find(const char *word, enum log_level *out)
+{
+    for (int i = 0; i < LOG_LEVELS; i++) {
+        if (strcasecmp(word, levels[i]) == 0 || (word[0] == '0' + i && word[1] == 0)) {
+            *out = (enum log_level)i;
+            return ERR_OK;
+        }
+    }
+    return ERR_NOT_FOUND;
+}
+
+/* --- what is wanted */
 
 void log_open(int fd, enum log_level level)
 {
-    out.fd = fd;
-    out.level = level;
+    log_out_open(fd, false);
+    log_set_level(level);
+}
+
+void log_open_journal(int fd)
+{
+    log_out_open(fd, true);
 }
 
 void log_set_level(enum log_level level)
 {
-    out.level = level;
+    own_level = level;
+    log_ceiling = log_rules_highest(level);
 }
 
-bool log_enabled(enum log_level level)
+enum log_level log_get_level(void)
 {
-    return level <= out.level;
+    return own_level;
 }
 
-void log_flush(void)
+bool log_wanted(enum log_level level, const char *tag, uint32_t id, const char *who)
 {
-    size_t done = 0;
-    while (done < out.pending) {
-        ssize_t n = write(out.fd, out.bytes + done, out.pending - done);
-        if (n <= 0)
-            break; /* nobody to tell; records are lost rather than the service */
-        done += (size_t)n;
-    }
-    out.pending = 0;
-}
-
-/* Appends text with control characters made visible; returns the new length, at most `max`. */
-static size_t put_escaped(char *to, size_t at, size_t max, const char *text, size_t n)
-{
-    static const char hex[] = "0123456789abcdef";
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (at + 4 > max)
-            return at + (size_t)snprintf(to + at, 32, "…+%zu bytes", n - i);
-        if (c >= 0x20 && c != 0x7f) {
-            to[at++] = (char)c;
-            continue;
-        }
-        to[at++] = '\\';
-        if (c == '\r' || c == '\n' || c == 0) {
-            to[at++] = c == '\r' ? 'r' : c == '\n' ? 'n' : '0';
-            continue;
-        }
-        to[at++] = 'x';
-        to[at++] = hex[c >> 4];
-        to[at++] = hex[c & 15];
-    }
-    return at;
-}
-
-static size_t put_head(char *to, size_t max, enum log_level level, const char *tag, uint32_t id)
-{
-    int64_t now = clock_wall();
-    time_t sec = (time_t)(now / CLOCK_SEC);
-    struct tm tm;
-    gmtime_r(&sec, &tm);
-    int n = snprintf(to, max, "%02d:%02d:%02d.%03d %d %s", tm.tm_hour, tm.tm_min, tm.tm_sec,
-                     (int)(now % CLOCK_SEC / CLOCK_MS), (int)level, tag);
-    if (id != 0)
-        n += snprintf(to + n, max - (size_t)n, "-%06u", id);
-    return (size_t)n;
-}
-
-void log_write(enum log_level level, const char *tag, uint32_t id, const char *who, const char *fmt,
-               ...)
-{
-    char text[LINE_MAX_BYTES * 2];
-    char line[LINE_MAX_BYTES + 64];
     if (!log_enabled(level))
+        return false;
+    return log_rules_none() || level <= log_rules_level(own_level, log_module_find(tag), id, who);
+}
+
+/* --- writing */
+
+void log_write_now(enum log_level level, const char *tag, uint32_t id, const char *who,
+                   const char *fmt, ...)
+{
+    char text[LOG_LINE * 2];
+    char record[LOG_FORM_MAX];
+    if (!log_wanted(level, tag, id, who))
         return;
     va_list ap;
     va_start(ap, fmt);
@@ -98,20 +112,32 @@ void log_write(enum log_level level, const char *tag, uint32_t id, const char *w
     va_end(ap);
     if (n < 0)
         return;
-    size_t at = put_head(line, sizeof line, level, tag, id);
-    if (who != NULL) {
-        line[at++] = '(';
-        at = put_escaped(line, at, LINE_MAX_BYTES / 2, who, strlen(who));
-        line[at++] = ')';
-    }
-    line[at++] = ' ';
-    at = put_escaped(line, at, LINE_MAX_BYTES, text,
-                     (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
-    line[at++] = '\n';
-    if (out.pending + at > sizeof out.bytes)
-        log_flush();
-    memcpy(out.bytes + out.pending, line, at);
-    out.pending += at;
+    size_t here = (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+    struct log_record r = {.wall = clock_wall(),
+                           .level = level,
+                           .tag = tag,
+                           .id = id,
+                           .who = who,
+                           .text = text,
+                           .n = here,
+                           .more = (size_t)n - here};
+    enum log_out_kind kind = log_out_kind();
+    size_t len =
+        kind == LOG_OUT_JOURNAL
+            ? log_form_datagram(record, &r)
+            : log_form_line(record,
+                            kind == LOG_OUT_FILE ? LOG_LINE + LOG_CUT_ROOM : LOG_STREAM_LINE, &r);
+    log_out_put(record, len);
     if (level <= LOG_FAILURES)
-        log_flush();
+        log_out_flush();
+}
+
+void log_flush(void)
+{
+    log_out_flush();
+}
+
+void log_last_flush(void)
+{
+    log_out_drain(LAST_PATIENCE);
 }

@@ -21,5 +21,11 @@ size_t utf8_put(char to[4], uint32_t cp);
 /* May stand in an XML 1.0 document (XML 1.0, 2.2). */
 bool utf8_xml_char(uint32_t cp);
 
+/*
+ * Does something to who shows it: control characters (C0, DEL, C1), separators of lines and paragraphs, marks that turn the
+ * writing direction, U+FEFF. The same list as in shm/shm_names.c.
+ */
+bool utf8_is_control(uint32_t cp);
+
 /* The longest prefix of at most n bytes that does not cut a character. */
 struct str utf8_prefix(struct str s, size_t n);

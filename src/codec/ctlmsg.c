@@ -88,7 +88,7 @@ void ctl_json_str(struct buf *b, struct str s)
         if (c == '"' || c == '\\') {
             buf_char(b, '\\');
             buf_char(b, (char)c);
-        } else if (c < 0x20 || c == 0x7f) {
+        } else if (utf8_is_control(c)) {
             buf_printf(b, "\\u%04x", c);
         } else {
             buf_add(b, utf8, utf8_put(utf8, c));

@@ -69,5 +69,6 @@ enum err ctl_reply_parse(struct str packet, struct ctl_reply *head, struct str *
 #define CTL_WHO 32
 const char *ctl_who(char to[CTL_WHO], enum ipc_role role, uint32_t number);
 
-/* Appends a JSON string with its quotes (RFC 8259): control characters escaped, malformed UTF-8 as U+FFFD. */
+/* Appends a JSON string with its quotes (RFC 8259): what utf8_is_control() names escaped, malformed
+ * UTF-8 as U+FFFD. */
 void ctl_json_str(struct buf *b, struct str s);

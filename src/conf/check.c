@@ -68,9 +68,9 @@ static void check_texts(struct load *l)
     struct str log = c->server.log, relay = problem_quote(c->postman.relay),
                charset = problem_quote(c->server.charset);
     if (!str_eq(log, STR("stderr")) && !str_eq(log, STR("journal")) &&
-        !str_starts(log, STR("file:/")))
+        !str_starts(log, STR("journal:/")) && !str_starts(log, STR("file:/")))
         problem_add(l->bad, line_of(l, ROW_AT_server_log),
-                    "bad value for 'log': allowed is stderr, journal or file:/path");
+                    "bad value for 'log': allowed is stderr, journal, journal:/path or file:/path");
     if (!is_zone(c->server.time_zone))
         problem_add(l->bad, line_of(l, ROW_AT_server_time_zone),
                     "bad value for 'time_zone': allowed is a name such as Europe/Berlin");

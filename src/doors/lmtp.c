@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 #define COMMANDS_PER_ROUND 64
+#define LMTP_IDS           100000
 #define UNSENT_MAX         65536 /* bytes that the client has not read: then no more is read of him */
 
 /* --- answers */
 
 void lmtp_say(struct lmtp_conn *c, const char *line)
 {
+    lmtp_log(c, LOG_LOW, "out: %s", line);
     conn_write(&c->conn, str_of(line));
     conn_write(&c->conn, STR("\r\n"));
 }
@@ -68,6 +70,18 @@ static bool must_wait(const struct lmtp_conn *c)
     return c->state == LMTP_WAIT || conn_unsent(&c->conn) >= UNSENT_MAX;
 }
 
+/* What is no command of ours may hold a password (AUTH, and what follows it): it is counted. */
+static void log_line(const struct lmtp_conn *c, struct str line)
+{
+    struct str rest;
+    if (!log_enabled(LOG_LOW))
+        return;
+    if (smtpline_verb(line, &rest) != SMTP_UNKNOWN)
+        lmtp_log(c, LOG_LOW, "inp(%zu): %.*s", line.n, STR_FMT(line));
+    else
+        lmtp_log(c, LOG_LOW, "inp(%zu): no command", line.n);
+}
+
 static void take_input(struct lmtp_conn *c, struct str *in)
 {
     struct str line;
@@ -84,6 +98,8 @@ static void take_input(struct lmtp_conn *c, struct str *in)
         enum err e = smtpline_next(in, &line);
         if (e == ERR_AGAIN)
             return;
+        if (e == ERR_OK)
+            log_line(c, line);
         if (e == ERR_TOO_LONG)
             lmtp_finish(c, "500 5.5.2 line is too long");
         else if (e == ERR_SYNTAX)
@@ -149,6 +165,7 @@ static void on_closed(struct conn *conn, enum conn_end why)
     struct lmtp_conn *c = CONTAINER_OF(conn, struct lmtp_conn, conn);
     struct lmtp_door *d = c->d;
     (void)why;
+    lmtp_log(c, LOG_MAJOR, "connection closed");
     if (c->rcpt_seq != 0)
         idmap_remove(&d->waits, c->rcpt_seq);
     for (uint32_t i = 0; i < c->nrcpt; i++) {
@@ -228,6 +245,9 @@ void lmtp_door_accept(struct lmtp_door *d, int fd, const struct listen_addr *pee
         return;
     }
     c->d = d;
+    c->id = d->next_id = d->next_id % (LMTP_IDS - 1) + 1;
+    listen_addr_text(peer, c->who);
+    lmtp_log(c, LOG_MAJOR, "got connection");
     c->next = d->first;
     c->back = &d->first;
     if (c->next != NULL)

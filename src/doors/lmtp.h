@@ -29,6 +29,7 @@ struct lmtp_door {
     struct lmtp_conn *first;
     uint32_t count;
     uint32_t next_seq;
+    uint32_t next_id;   /* of a connection, in the log */
     struct idmap waits; /* seq of a question -> struct lmtp_conn */
     struct addrlist allow;
     size_t bytes; /* of message bodies that are being received or delivered (lmtp.memory) */

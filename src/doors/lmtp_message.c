@@ -54,8 +54,17 @@ static const char *answer_to(enum err e)
 
 static void answer_recipients(struct lmtp_conn *c)
 {
-    for (uint32_t i = 0; i < c->nrcpt; i++)
-        lmtp_say(c, answer_to((enum err)c->rcpt[i].result));
+    uint32_t failed = 0;
+    enum err why = ERR_OK;
+    for (uint32_t i = 0; i < c->nrcpt; i++) {
+        enum err e = (enum err)c->rcpt[i].result;
+        failed += e != ERR_OK;
+        why = e != ERR_OK ? e : why;
+        lmtp_say(c, answer_to(e));
+    }
+    if (failed != 0)
+        lmtp_log(c, LOG_FAILURES, "not stored for %u of %u recipients: %s", failed, c->nrcpt,
+                 err_name(why));
     lmtp_message_forget(c);
     c->state = LMTP_IDLE;
 }
@@ -94,8 +103,18 @@ static void deliver_bank(struct lmtp_conn *c, uint32_t first)
     buf_free(&b);
 }
 
+/* The first line of the message is ours: "Return-Path: <sender>". */
+static void log_message(struct lmtp_conn *c)
+{
+    struct str first = str_trim(str_sub(buf_slice(&c->body), 0, c->prefix));
+    struct str sender = str_sub(first, sizeof "Return-Path: " - 1, first.n);
+    lmtp_log(c, LOG_MAJOR, "message from %.*s, %zu bytes, recipients: %u", STR_FMT(sender),
+             c->body.n - c->prefix, c->nrcpt);
+}
+
 static void message_complete(struct lmtp_conn *c)
 {
+    log_message(c);
     if (c->too_large || c->body.n - c->prefix > c->d->conf->lmtp.max_message) {
         set_results(c, ERR_MESSAGE_TOO_LARGE);
         answer_recipients(c);

@@ -5,6 +5,7 @@
  * lmtp_priv: what the files of the LMTP door share. lmtp.c: connections and their input; lmtp_command.c: the dialogue up to
  * DATA; lmtp_message.c: the message, its way to the keepers, and their answers.
  */
+#include "base/log.h"
 #include "codec/smtpline.h"
 #include "doors/lmtp.h"
 
@@ -29,8 +30,10 @@ struct lmtp_conn {
     struct timer idle;
     struct lmtp_door *d;
     struct lmtp_conn *next, **back;
-    struct buf in;   /* what is not used yet */
-    struct buf body; /* the message */
+    uint32_t id;           /* in the log: of this worker, below the numbers of XIMSS connections */
+    char who[LISTEN_TEXT]; /* in the log */
+    struct buf in;         /* what is not used yet */
+    struct buf body;       /* the message */
     struct smtp_data data;
     struct lmtp_rcpt *rcpt;
     uint32_t nrcpt, room;
@@ -43,6 +46,9 @@ struct lmtp_conn {
     bool paused;
     bool eof;
 };
+
+/* level 2 connections and messages, 1 what was not stored, 4 the dialogue (protocol 1, section 8). */
+#define lmtp_log(c, level, ...) log_write(level, "LMTP", (c)->id, (c)->who, __VA_ARGS__)
 
 /* --- lmtp.c */
 void lmtp_say(struct lmtp_conn *c, const char *line);

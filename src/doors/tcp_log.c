@@ -9,6 +9,8 @@
 struct out {
     char *p;
     size_t n, max;
+    bool in_tag; /* between the last attribute and > */
+    bool secret; /* inside an element that is a password */
 };
 
 static void put(struct out *o, struct str s)
@@ -87,12 +89,43 @@ static bool has_method(struct str attrs)
     return false;
 }
 
-/* How much of the value may be seen; the rest is stars. */
-static size_t shown(struct str tag, struct str name, struct str value, bool method)
+static bool holds(struct str s, struct str part)
 {
-    static const char *const always[] = {"password", "oldPassword", "newPassword", "sessionid",
-                                         NULL};
-    bool hidden = is_any(name, always) || (method && str_ieq(name, STR("authData"))) ||
+    for (size_t i = 0; i + part.n <= s.n; i++) {
+        if (str_istarts(str_sub(s, i, s.n), part))
+            return true;
+    }
+    return false;
+}
+
+/* password, oldPassword, newPassword, sessionid, and what clients might call them. Also of elements. */
+static bool is_secret(struct str name)
+{
+    static const char *const flags[] = {"changePassword", "recoverPassword", "passwordModify",
+                                        "passwordRecover", NULL};
+    return (holds(name, STR("passw")) && !is_any(name, flags)) || holds(name, STR("secret")) ||
+           str_ieq(name, STR("pwd")) || holds(name, STR("sessionid")) || holds(name, STR("cookie"));
+}
+
+/*
+ * Is it sure to be the name of an account? Anything can stand where a name is due, a password too when somebody takes
+ * one field for the other; so a name is shown when it ends with one of our domains.
+ */
+static bool is_full_name(const struct conf *conf, struct str value)
+{
+    size_t at = value.n;
+    while (at != 0 && value.p[at - 1] != '@' && value.p[at - 1] != '%')
+        at--;
+    return at > 1 && conf_domain_find(conf, str_sub(value, at, value.n)) != NULL;
+}
+
+/* How much of the value may be seen; the rest is stars. */
+static size_t shown(const struct conf *conf, struct str tag, struct str name, struct str value,
+                    bool method)
+{
+    bool is_data = str_ieq(name, STR("authData"));
+    bool hidden = is_secret(name) || (is_data && method) ||
+                  ((is_data || str_ieq(name, STR("userName"))) && !is_full_name(conf, value)) ||
                   (str_ieq(tag, STR("auth")) && str_ieq(name, STR("value")));
     if (hidden)
         return 0;
@@ -103,15 +136,17 @@ static size_t shown(struct str tag, struct str name, struct str value, bool meth
 }
 
 /* The tag at the head of *s, up to the end of its last attribute. */
-static void put_tag(struct out *o, struct str *s)
+static void put_tag(struct out *o, const struct conf *conf, struct str *s)
 {
-    size_t n = 1 + name_end(str_sub(*s, 1, s->n));
-    struct str tag = local_name(str_sub(*s, 1, n - 1)), before, name, value;
+    bool closes = str_starts(*s, STR("</"));
+    size_t begin = closes ? 2 : 1;
+    size_t n = begin + name_end(str_sub(*s, begin, s->n));
+    struct str tag = local_name(str_sub(*s, begin, n - begin)), before, name, value;
     put(o, str_sub(*s, 0, n));
     *s = str_sub(*s, n, s->n);
     bool method = has_method(*s);
     while (next_attr(s, &before, &name, &value)) {
-        size_t seen = shown(tag, name, value, method);
+        size_t seen = shown(conf, tag, name, value, method);
         put(o, before);
         put(o, str_sub(value, 0, seen));
         if (seen < value.n || seen == 0)
@@ -119,9 +154,11 @@ static void put_tag(struct out *o, struct str *s)
         put(o, str_sub(*s, 0, 1));
         *s = str_sub(*s, 1, s->n);
     }
+    if (is_secret(tag))
+        o->secret = !closes && !str_starts(str_trim(*s), STR("/"));
+    o->in_tag = true;
 }
 
-/* Text and CDATA are shown as they are. */
 static size_t text_end(struct str s)
 {
     static const char close[] = "]]>";
@@ -134,23 +171,39 @@ static size_t text_end(struct str s)
     return s.n;
 }
 
-size_t tcp_log_mask(struct str msg, bool legal, char *to, size_t room)
+/* Of a message that no parser accepts: the root's name, if it is an operation's. */
+static size_t put_illegal(struct out *o, struct str msg)
+{
+    size_t n = msg.n != 0 && msg.p[0] == '<' ? 1 + name_end(str_sub(msg, 1, msg.n)) : 0;
+    if (n < 2 || optag_find(local_name(str_sub(msg, 1, n - 1))) == OP_NONE)
+        n = n != 0;
+    put(o, str_sub(msg, 0, n));
+    return o->n + (size_t)snprintf(o->p + o->n, NOTE_ROOM, " …+%zu bytes, illegal", msg.n - n);
+}
+
+/* Up to the next tag: what ends the one before, then text and CDATA, as they are unless they are a password's. */
+static void put_text(struct out *o, struct str text)
+{
+    size_t n = o->in_tag ? str_find(text, '>') : text.n;
+    n = o->in_tag && n < text.n ? n + 1 : 0;
+    put(o, str_sub(text, 0, n));
+    text = str_sub(text, n, text.n);
+    put(o, o->secret && str_trim(text).n != 0 ? STR("***") : text);
+    o->in_tag = false;
+}
+
+size_t tcp_log_mask(struct str msg, bool legal, const struct conf *conf, char *to, size_t room)
 {
     struct out o = {.p = to, .max = room - NOTE_ROOM};
     struct str rest = msg;
-    if (!legal) {
-        rest = str_sub(msg, 0,
-                       msg.n != 0 && msg.p[0] == '<' ? 1 + name_end(str_sub(msg, 1, msg.n)) : 0);
-        put(&o, rest);
-        rest = str_sub(msg, rest.n, msg.n);
-        return o.n + (size_t)snprintf(to + o.n, NOTE_ROOM, " …+%zu bytes, illegal", rest.n);
-    }
+    if (!legal)
+        return put_illegal(&o, msg);
     while (rest.n != 0 && o.n < o.max) {
         size_t n = text_end(rest);
-        put(&o, str_sub(rest, 0, n));
+        put_text(&o, str_sub(rest, 0, n));
         rest = str_sub(rest, n, rest.n);
-        if (rest.n != 0 && !str_starts(rest, STR("<![CDATA[")))
-            put_tag(&o, &rest);
+        if (rest.n != 0 && rest.p[0] == '<' && !str_starts(rest, STR("<![CDATA[")))
+            put_tag(&o, conf, &rest);
     }
     if (o.n == o.max)
         o.n += (size_t)snprintf(to + o.n, NOTE_ROOM, "…+%zu bytes", rest.n);
@@ -160,7 +213,9 @@ size_t tcp_log_mask(struct str msg, bool legal, char *to, size_t room)
 static void write_line(const struct tcp_conn *c, const char *head, struct str msg, bool legal)
 {
     char text[TCP_LOG_MAX], peer[LISTEN_TEXT];
-    size_t n = tcp_log_mask(msg, legal, text, sizeof text);
+    if (!log_wanted(LOG_LOW, "XIMSSI", c->id, tcp_who(c, peer)))
+        return;
+    size_t n = tcp_log_mask(msg, legal, c->door->conf, text, sizeof text);
     log_write(LOG_LOW, "XIMSSI", c->id, tcp_who(c, peer), "%s: %.*s", head, (int)n, text);
 }
 

@@ -5,10 +5,11 @@
  * tcp_log: the messages of a connection in the log, at level 4, without their secrets, and at level 5 how many bytes
  * come and go (protocol 1, section 8).
  *
- * Never shown: password, oldPassword, newPassword and sessionid; authData beside method or nonce; the value of
- * <auth>; the random half of a urlID. Of a message that no parser accepts only the root's name is shown: where its
- * attributes end is anybody's guess (clients that do not escape passwords are known). Nothing is allocated, and at lower
- * levels nothing is done.
+ * Never shown: attributes and elements whose name has "passw", "secret", "sessionid" or "cookie" in it; authData beside
+ * method or nonce, and else, as userName, when it is no name of one of our domains (people type passwords where names are
+ * due); the value of <auth>; the random half of a urlID. Of a message that no parser accepts only the root's name is shown,
+ * and only an operation's: where its attributes end is anybody's guess (clients that do not escape passwords are known).
+ * Nothing is allocated, and when nobody wants it nothing is done.
  */
 #include "base/log.h"
 #include "doors/tcp.h"
@@ -17,9 +18,9 @@
 
 /*
  * The text of one message as it may be shown; returns its length, below `room` (64 at least). What is cut off is
- * counted: "…+n bytes". legal: frame_next() said so.
+ * counted: "…+n bytes". legal: frame_next() said so. conf: for its domains.
  */
-size_t tcp_log_mask(struct str msg, bool legal, char *to, size_t room);
+size_t tcp_log_mask(struct str msg, bool legal, const struct conf *conf, char *to, size_t room);
 
 void tcp_log_in_now(const struct tcp_conn *c, struct str msg, bool legal);
 void tcp_log_out_now(const struct tcp_conn *c, struct str bytes);

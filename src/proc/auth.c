@@ -85,6 +85,8 @@ static enum err start(struct child *c)
     if (e == ERR_OK)
         e = pwcache_init(&a->cache, PWCACHE_ENTRIES, conf->login.verify_cache);
     if (e == ERR_OK)
+        e = attempts_new(&a->attempts, ATTEMPTS_NAMES);
+    if (e == ERR_OK)
         e = nonces_init(&a->nonces, NONCE_USED);
     if (e == ERR_OK)
         e = read_domains(conf, &a->domains);
@@ -177,6 +179,9 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
         break;
     case IPC_RCPT:
         rcpt(a, from, it);
+        break;
+    case IPC_ATTACH_REFUSED:
+        auth_attach_refused(a, it);
         break;
     case IPC_SESSION_CHECKED:
         auth_session_checked(a, from, it);

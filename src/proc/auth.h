@@ -58,16 +58,20 @@ struct auth_proc {
     struct auth_job *jobs, **jobs_tail; /* waiting */
     uint32_t njobs;                     /* waiting and running */
     struct auth_hasher hashers[CHILD_PEERS];
-    struct idmap logins;    /* worker and connection -> struct auth_login */
-    struct idmap clear;     /* accounts whose password came in clear; each is logged once */
-    struct idmap questions; /* seq -> who waits for a keeper's answer */
+    struct idmap logins;       /* worker and connection -> struct auth_login */
+    struct attempts *attempts; /* how logins ended, for why-login */
+    struct idmap clear;        /* accounts whose password came in clear; each is logged once */
+    struct idmap questions;    /* seq -> who waits for a keeper's answer */
     uint32_t next_question;
     struct timer tick;
     bool ready;
 };
 
 /* --- auth_jobs.c */
-/* Takes over the body. ERR_TIMEOUT: the queue is full, or that address has four jobs in it; done() is not called. */
+/*
+ * Takes over the body. ERR_TIMEOUT: the queue is full; ERR_AGAIN: that address has four jobs in it. done() is not called
+ * then.
+ */
 enum err auth_job_add(struct auth_proc *a, enum verifier_job kind, struct buf *body,
                       const struct ip *addr,
                       void (*done)(struct auth_proc *, void *, enum err, struct str),
@@ -93,10 +97,16 @@ void auth_logins_of_worker_gone(struct auth_proc *a, uint32_t worker);
 void auth_logins_tick(struct auth_proc *a, int64_t now);
 /* A keeper is there (again): attaches that wait for it go out. */
 void auth_keeper_up(struct auth_proc *a);
+/* A keeper did not take a login that auth had let in. */
+void auth_attach_refused(struct auth_proc *a, const struct ipc_item *it);
 void auth_features(struct auth_proc *a, struct bus_peer *worker, const struct ipc_item *it);
 
 /* --- auth_password.c */
 void auth_password(struct auth_proc *a, struct bus_peer *keeper, const struct ipc_item *it);
+
+/* --- auth_why.c: why-login, unban */
+void auth_why_login(struct auth_proc *a, const struct ipc_item *it);
+void auth_unban(struct auth_proc *a, const struct ipc_item *it);
 
 /* --- auth_ctl.c: hooks->ctl, the verbs of ximssctl that auth answers (codec/ctl.tbl). */
 void auth_ctl(struct child *c, const struct ipc_item *it);

@@ -92,6 +92,12 @@ void auth_ctl(struct child *c, const struct ipc_item *it)
     case CTL_ACCOUNT_REMOVE:
         account_verb(c->data, it);
         break;
+    case CTL_WHY_LOGIN:
+        auth_why_login(c->data, it);
+        break;
+    case CTL_UNBAN:
+        auth_unban(c->data, it);
+        break;
     default:
         child_ctl_done(c, it->seq, ERR_UNSUPPORTED);
         break;

@@ -60,7 +60,7 @@ enum err auth_job_add(struct auth_proc *a, enum verifier_job kind, struct buf *b
     /* Loopback is many users behind one address (web servers), so it shares the queue as a whole. */
     if (e == ERR_OK && !is_ours(addr) && !ip_is_loopback(addr) &&
         count_of_address(a, &counted) >= AUTH_JOBS_PER_ADDRESS)
-        e = ERR_TIMEOUT;
+        e = ERR_AGAIN;
     if (e == ERR_OK && (j = calloc(1, sizeof *j)) == NULL)
         e = ERR_NOMEM;
     if (e != ERR_OK) {

@@ -27,6 +27,7 @@ struct auth_login {
     uint32_t flags;    /* of the LOGIN */
     char *request_id;
     size_t request_id_n;
+    bool noted;        /* how it ended stands in the memory of attempts */
     int64_t attach_by; /* success, but its keeper is not there: until when to wait; else 0 */
 };
 
@@ -54,6 +55,45 @@ static struct bus_peer *worker_of(struct auth_login *l)
 {
     struct child_peer *p = child_peer(l->a->c, IPC_ROLE_WORKER, l->worker);
     return p != NULL && p->bus.generation == l->worker_generation ? &p->bus : NULL;
+}
+
+/* Remembers how it ended, once: the first word counts. */
+static void note(struct auth_login *l, enum reason why, enum err e)
+{
+    struct attempt at = {.wall = clock_wall(),
+                         .address = l->s.address,
+                         .conn = l->conn,
+                         .number = l->attempt,
+                         .err = (uint16_t)e,
+                         .reason = (uint8_t)why,
+                         .method = (uint8_t)l->s.mech,
+                         .link = !l->s.tls                           ? ATTEMPT_CLEAR
+                                 : (l->flags & IPC_LOGIN_TLS13) != 0 ? ATTEMPT_TLS13
+                                                                     : ATTEMPT_TLS12};
+    struct str name = name_str(&l->s.account.name);
+    if (!l->noted && name.n != 0)
+        attempts_add(l->a->attempts, name, l->s.account.id != 0, &at);
+    l->noted = true;
+}
+
+/* The end for a reason that is not the client's. */
+static void fail(struct auth_login *l, enum err e, int64_t delay);
+static void give_up(struct auth_login *l, enum reason why, enum err e)
+{
+    note(l, why, e);
+    fail(l, e, 0);
+}
+
+void auth_attach_refused(struct auth_proc *a, const struct ipc_item *it)
+{
+    struct ipc_in in = {it->body, false};
+    struct str name = ipc_get_str(&in);
+    uint32_t e = ipc_get_u32(&in);
+    if (ipc_in_end(&in) != ERR_OK || e >= ERR_COUNT)
+        return;
+    attempts_correct(a->attempts, name, it->id, it->seq,
+                     e == ERR_TOO_MANY_SESSIONS ? REASON_TOO_MANY_SESSIONS : REASON_OURS,
+                     (enum err)e);
 }
 
 static void fail(struct auth_login *l, enum err e, int64_t delay)
@@ -149,15 +189,34 @@ static void note_clear(struct auth_login *l)
               "password sent in clear: '%.*s'", STR_FMT(name_str(&l->s.account.name)));
 }
 
+static bool try_attach(struct auth_login *l)
+{
+    if (!attach(l))
+        return false;
+    note(l, REASON_LOGGED_IN, ERR_OK);
+    login_free(l);
+    return true;
+}
+
 static void succeed(struct auth_login *l)
 {
     note_clear(l);
     if (l->s.rehash)
         renew_verifiers(l);
-    if (attach(l))
-        login_free(l);
-    else
+    if (!try_attach(l))
         l->attach_by = clock_mono() + AUTH_ATTACH_TIME;
+}
+
+/*
+ * The name for the log: of an account, or typed with one of our domains. Anything else may be a password in the wrong
+ * field; who is to know asks with why-login.
+ */
+static struct str shown_name(const struct auth_login *l)
+{
+    struct str name = name_str(&l->s.account.name);
+    bool ours = name.n != 0 && l->s.typed_domain &&
+                conf_domain_find(l->a->c->conf, name_domain(&l->s.account.name)) != NULL;
+    return name.n == 0 || l->s.account.id != 0 || ours ? name : STR("***");
 }
 
 static void done(struct auth_login *l)
@@ -169,8 +228,8 @@ static void done(struct auth_login *l)
         return;
     }
     log_write(LOG_FAILURES, "XIMSSI", l->conn, ip_who(&l->s.address, who),
-              "login failed: '%.*s', %s", STR_FMT(name_str(&l->s.account.name)),
-              err_text(l->s.err));
+              "login failed: '%.*s', %s", STR_FMT(shown_name(l)), err_text(l->s.err));
+    note(l, l->s.reason, l->s.err);
     shm_count_add(&a->c->shm, SHM_XIMSS_LOGINS_FAILED, 1);
     if (l->s.block_until != 0)
         gate_block(&a->gate, l->s.address.b, l->s.block_until, clock_mono());
@@ -186,7 +245,7 @@ static void hasher_said(struct auth_proc *a, void *arg, enum err e, struct str b
     if (e == ERR_OK)
         e = verifier_job_checked(body, &right);
     if (e != ERR_OK)
-        fail(l, ERR_TIMEOUT, 0);
+        give_up(l, REASON_HASHER_LOST, ERR_TIMEOUT);
     else
         advance(l, sasl_checked(&l->s, &a->env, right, clock_mono()));
 }
@@ -196,8 +255,13 @@ static void ask_hasher(struct auth_login *l)
     struct buf b;
     buf_init(&b, IPC_BODY_MAX);
     verifier_job_check(&b, l->s.hash, buf_slice(&l->s.password));
-    if (auth_job_add(l->a, VERIFIER_CHECK, &b, &l->s.address, hasher_said, l) != ERR_OK)
-        fail(l, ERR_TIMEOUT, 0);
+    enum err e = auth_job_add(l->a, VERIFIER_CHECK, &b, &l->s.address, hasher_said, l);
+    if (e != ERR_OK)
+        give_up(l,
+                e == ERR_TIMEOUT ? REASON_HASHERS_BUSY
+                : e == ERR_AGAIN ? REASON_HASHERS_ADDRESS
+                                 : REASON_OURS,
+                ERR_TIMEOUT);
 }
 
 static void ask_keeper(struct auth_login *l)
@@ -212,7 +276,7 @@ static void ask_keeper(struct auth_login *l)
     uint32_t q = ++a->next_question == 0 ? ++a->next_question : a->next_question;
     struct buf b;
     if (k == NULL || idmap_put(&a->questions, q, l) != ERR_OK) {
-        fail(l, ERR_TIMEOUT, 0);
+        give_up(l, REASON_KEEPER_LOST, ERR_TIMEOUT);
         return;
     }
     l->question = q;
@@ -328,8 +392,10 @@ void auth_login_drop(struct auth_proc *a, const struct bus_peer *worker, uint32_
                      uint32_t attempt)
 {
     struct auth_login *l = conn != 0 ? idmap_get(&a->logins, key_of(worker->number, conn)) : NULL;
-    if (l != NULL && (attempt == 0 || l->attempt == attempt))
-        login_free(l);
+    if (l == NULL || (attempt != 0 && l->attempt != attempt))
+        return;
+    note(l, REASON_CLIENT_GONE, ERR_AUTH_CANCELLED);
+    login_free(l);
 }
 
 /* Calls fn for each login; fn may free it. */
@@ -361,10 +427,13 @@ void auth_logins_of_worker_gone(struct auth_proc *a, uint32_t worker)
 static void late(struct auth_login *l, int64_t now)
 {
     int64_t over = now - l->s.started - l->a->env.exchange_time;
+    bool theirs = l->s.next == SASL_CHALLENGE; /* is it for the client to speak? */
     if (l->attach_by != 0 && now >= l->attach_by)
-        fail(l, ERR_TIMEOUT, 0);
-    else if (l->attach_by == 0 && over > (l->s.next == SASL_CHALLENGE ? 0 : PATIENCE))
-        fail(l, l->s.next == SASL_CHALLENGE ? ERR_AUTH_CANCELLED : ERR_TIMEOUT, 0);
+        give_up(l, REASON_KEEPER_LOST, ERR_TIMEOUT);
+    else if (l->attach_by == 0 && theirs && over > 0)
+        give_up(l, REASON_LATE, ERR_AUTH_CANCELLED);
+    else if (l->attach_by == 0 && over > PATIENCE)
+        give_up(l, l->s.next == SASL_CHECK ? REASON_HASHER_LOST : REASON_KEEPER_LOST, ERR_TIMEOUT);
 }
 
 void auth_logins_tick(struct auth_proc *a, int64_t now)
@@ -373,16 +442,16 @@ void auth_logins_tick(struct auth_proc *a, int64_t now)
         for_each(a, late, now);
 }
 
-static void try_attach(struct auth_login *l, int64_t unused)
+static void attach_again(struct auth_login *l, int64_t unused)
 {
     (void)unused;
-    if (l->attach_by != 0 && attach(l))
-        login_free(l);
+    if (l->attach_by != 0)
+        (void)try_attach(l);
 }
 
 void auth_keeper_up(struct auth_proc *a)
 {
-    for_each(a, try_attach, 0);
+    for_each(a, attach_again, 0);
 }
 
 void auth_features(struct auth_proc *a, struct bus_peer *worker, const struct ipc_item *it)

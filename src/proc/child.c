@@ -237,6 +237,12 @@ static void master_item(struct bus_peer *b, const struct ipc_item *it)
     case IPC_START:
         begin(c, it);
         break;
+    case IPC_LOG_RULES:
+        child_log_rules(&c->log, c->loop, it);
+        break;
+    case IPC_LOG_TO:
+        child_log_to(&c->log, it);
+        break;
     case IPC_CTL:
         child_ctl(c, it);
         break;
@@ -302,6 +308,13 @@ static void beat(struct timer *t)
     loop_timer_set(c->loop, t, BEAT);
 }
 
+void child_ignore_signals(void)
+{
+    static const int list[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE, SIGXFSZ};
+    for (size_t i = 0; i < ARRAY_LEN(list); i++)
+        signal(list[i], SIG_IGN);
+}
+
 int child_run(struct child *c)
 {
     if (loop_new(&c->loop) != ERR_OK)
@@ -340,11 +353,8 @@ int child_main(int argc, char **argv)
     c.generation = (uint32_t)generation;
     clock_init();
     tzset();
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGINT, SIG_IGN); /* a terminal's ^C goes to the whole group; the master tells us when */
-    signal(SIGTERM, SIG_IGN); /* as does an init that ends all processes of a service */
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of that write */
+    child_log_init(&c.log);
+    child_ignore_signals();
     arena_init(&c.arena, ARENA_OF_CHILD);
     setups[c.role](&c);
     if (c.role == IPC_ROLE_AUTH)

@@ -18,6 +18,7 @@
 #include "conf/conf.h"
 #include "net/bus.h"
 #include "net/loop.h"
+#include "proc/child_log.h"
 #include "shm/shm_writer.h"
 
 #define CHILD_PEERS 128 /* processes of one role; of workers two banks (proc/upgrade.h) */
@@ -83,6 +84,7 @@ struct child {
         uint32_t generation;
         int64_t since;
     } lost[IPC_ROLE_COUNT][CHILD_PEERS];
+    struct child_log log;
     bool started;
     int exit_code;
 };
@@ -90,6 +92,11 @@ struct child {
 /* The program's main for a role: arguments after --role. Returns the exit code. */
 int child_main(int argc, char **argv);
 
+/*
+ * Signals that mean the master alone, whoever sends them to all (a terminal its ^C to the group, an init TERM, HUP and USR1
+ * to all processes of a service), and those that come from writing. It stays so across exec.
+ */
+void child_ignore_signals(void);
 /* Runs until stopped. */
 int child_run(struct child *c);
 void child_leave(struct child *c, int exit_code);

@@ -38,7 +38,7 @@ void child_conf_take(struct child *c, const struct ipc_item *it)
     enum err e = parse(it, &c->now);
     BUG_IF(e != ERR_OK); /* the master has checked the same bytes */
     c->conf = c->now.conf;
-    log_open(STDERR_FILENO, (enum log_level)c->conf->server.log_level);
+    log_set_level((enum log_level)c->conf->server.log_level);
 }
 
 static void forget(struct child *c)

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "proc/ctl.h"
+#include "proc/logs.h"
 #include "proc/master.h"
 
 typedef enum err ctl_master_fn(struct master *m, uint32_t seq, struct str body);
@@ -126,6 +127,9 @@ static enum err upgrade(struct master *m, uint32_t seq, struct str body)
 static ctl_master_fn *const verbs[CTL_VERB_COUNT] = {
     [CTL_DRAIN] = drain,
     [CTL_RELOAD] = reload,
+    [CTL_LOG] = logs_ctl_show,
+    [CTL_LOG_SET] = logs_ctl_set,
+    [CTL_LOG_RESET] = logs_ctl_reset,
     [CTL_STATUS] = status,
     [CTL_UPGRADE] = upgrade,
 };

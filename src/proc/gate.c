@@ -323,6 +323,37 @@ void gate_block(struct gate *g, const uint8_t addr[16], int64_t until, int64_t n
     unlock(g);
 }
 
+static bool lift(struct address *a, int64_t now)
+{
+    bool was = a->blocked_until > now;
+    a->blocked_until = 0;
+    return was;
+}
+
+bool gate_unblock(struct gate *g, const uint8_t addr[16], int64_t now)
+{
+    uint8_t counted[16];
+    counted_form(counted, addr);
+    if (!lock(g))
+        return false;
+    struct address *a = find_addr(g, counted, false, now);
+    bool was = a != NULL && lift(a, now);
+    unlock(g);
+    return was;
+}
+
+uint32_t gate_unblock_all(struct gate *g, int64_t now)
+{
+    struct address *all = addrs_of(g);
+    uint32_t n = 0;
+    if (!lock(g))
+        return 0;
+    for (uint32_t i = 0; i < g->naddrs; i++)
+        n += lift(&all[i], now);
+    unlock(g);
+    return n;
+}
+
 bool gate_is_blocked(struct gate *g, const uint8_t addr[16], int64_t now)
 {
     uint8_t counted[16];

@@ -76,6 +76,10 @@ uint32_t gate_clear_before(struct gate *g, uint32_t owner);
 
 /* New connections from the address are refused until then (failed logins, protocol 1, 3.9). */
 void gate_block(struct gate *g, const uint8_t addr[16], int64_t until, int64_t now);
+/* Lifts that; true: it was blocked. */
+bool gate_unblock(struct gate *g, const uint8_t addr[16], int64_t now);
+/* All of them; returns how many there were. */
+uint32_t gate_unblock_all(struct gate *g, int64_t now);
 bool gate_is_blocked(struct gate *g, const uint8_t addr[16], int64_t now);
 
 /*

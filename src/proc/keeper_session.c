@@ -151,6 +151,20 @@ static void attach_failed(struct bus_peer *w, const struct ipc_item *it, enum er
     bus_put(w, IPC_ATTACH_FAILED, it->id, it->seq, (struct str){(const char *)&body, sizeof body});
 }
 
+/* It had let the login in, and is asked why people could not log in. */
+static void tell_auth(struct keeper *k, struct str name, const struct ipc_item *it, enum err e)
+{
+    struct child_peer *auth = child_peer(k->c, IPC_ROLE_AUTH, 0);
+    struct buf b;
+    if (auth == NULL)
+        return;
+    buf_init(&b, IPC_BODY_MAX);
+    ipc_put_str(&b, name);
+    ipc_put_u32(&b, (uint32_t)e);
+    bus_put(&auth->bus, IPC_ATTACH_REFUSED, it->id, it->seq, buf_slice(&b));
+    buf_free(&b);
+}
+
 /*
  * Numbers of connections are unique, but it is a worker who says them, and he may have been taken over: he can put an
  * end to his own sessions only.
@@ -202,6 +216,7 @@ void keeper_attach(struct keeper *k, const struct ipc_item *it)
         snprintf(who, sizeof who, "%.*s", STR_FMT(a.name));
         log_write(LOG_FAILURES, "XIMSS", it->id, who, "session refused: %s", err_text(e));
         attach_failed(w, it, e);
+        tell_auth(k, a.name, it, e);
         return;
     }
     if (a.old_session.n != 0)

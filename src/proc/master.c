@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proc/ctl.h"
+#include "proc/logs.h"
 #include "shm/shm_master.h"
 
 #define CHILDREN_MAX 512
@@ -210,6 +211,8 @@ static void on_signals(struct master *m)
             begin_stop(m, m->conf->server.shutdown_grace);
         else if (si.ssi_signo == SIGHUP)
             reload_begin(m, 0);
+        else if (si.ssi_signo == SIGUSR1)
+            logs_reopen(m->logs, m);
     }
 }
 
@@ -270,6 +273,7 @@ static void loop(struct master *m, void (*on_ready)(struct master *))
             shm_master_own_beat(m->shm, now);
             kill_stalled(m, now);
             renew_certificate(m);
+            logs_tick(m->logs, m, now);
             next_beat = now + BEAT;
         }
         reload_tick(m, now);
@@ -350,6 +354,7 @@ static enum err take_signals(struct master *m)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR1);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     if (sigprocmask(SIG_BLOCK, &set, &m->old_mask) != 0)
@@ -366,7 +371,6 @@ int master_run(const struct master_options *opt)
                        .faillog_fd = -1,
                        .tls_fd = -1,
                        .signal_fd = -1,
-                       .log_fd = -1,
                        .run_dir_fd = -1};
     arena_init(&m.conf_arena, 64u << 20);
     reload_init(&m.reload);
@@ -395,7 +399,6 @@ int master_resume(int fd)
                        .gate_fd = -1,
                        .faillog_fd = -1,
                        .tls_fd = -1,
-                       .log_fd = -1,
                        .run_dir_fd = -1,
                        .resumed = true};
     arena_init(&m.conf_arena, 64u << 20);

@@ -24,6 +24,7 @@
 struct shm_master;
 struct shm_saved;
 struct ctl;
+struct logs;
 
 /* One configured process and who fills its place now. */
 struct master_child {
@@ -73,7 +74,7 @@ struct master {
     struct shm_master *shm;
     struct ctl *ctl;
     int signal_fd;
-    int log_fd;
+    struct logs *logs;
     sigset_t old_mask;
     int64_t started; /* clock_mono() */
     bool resumed;    /* goes on where another program was (proc/upgrade.h) */

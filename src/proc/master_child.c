@@ -12,7 +12,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/ctlmsg.h"
+#include "proc/child.h"
 #include "proc/ctl.h"
+#include "proc/logs.h"
 #include "shm/shm_master.h"
 
 #define SHORT_LIFE    (2 * CLOCK_SEC) /* dying sooner counts as a failure to start */
@@ -212,6 +214,7 @@ static enum err give_everything(struct master_child *c)
     ipc_put_str(&b, str_of(m->conf_path != NULL ? m->conf_path : ""));
     give(c, IPC_CONFIG, 0, m->conf_fd, buf_slice(&b));
     buf_free(&b);
+    logs_give(m->logs, c);
     if (c->role == IPC_ROLE_WORKER || c->role == IPC_ROLE_AUTH) {
         bytes = m->gate_bytes;
         give(c, IPC_GATE, 0, m->gate_fd, u64_body(&bytes));
@@ -252,6 +255,7 @@ _Noreturn static void become_child(const struct master_child *c, int bus_fd)
     snprintf(number, sizeof number, "%u", c->number);
     snprintf(generation, sizeof generation, "%u", c->generation);
     char *argv[] = {(char[]){"ximssd"}, (char[]){"--role"}, role, number, generation, NULL};
+    child_ignore_signals(); /* no moment without, once the mask is lifted */
     sigprocmask(SIG_SETMASK, &c->m->old_mask, NULL);
     if (dup2(bus_fd, CHILD_BUS_FD) < 0)
         _exit(127);

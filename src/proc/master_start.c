@@ -25,6 +25,7 @@
 #include "proc/certificate.h"
 #include "proc/ctl.h"
 #include "proc/gate.h"
+#include "proc/logs.h"
 #include "proc/master.h"
 #include "proc/settings.h"
 #include "shm/shm_master.h"
@@ -35,21 +36,7 @@ static enum err say(const char *what, const char *path)
     return ERR_SYS;
 }
 
-/* --- configuration, log */
-
-static enum err open_log(struct master *m)
-{
-    struct str to = m->conf->server.log;
-    if (str_starts(to, STR("file:"))) {
-        m->log_fd = open(to.p + 5, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-        if (m->log_fd < 0)
-            return say("cannot open the log", to.p + 5);
-        if (dup2(m->log_fd, STDERR_FILENO) < 0) /* children write to the same place */
-            return say("cannot use the log", to.p + 5);
-    }
-    log_open(STDERR_FILENO, (enum log_level)m->conf->server.log_level);
-    return ERR_OK;
-}
+/* --- configuration */
 
 enum err master_conf_memfd(const struct conf *c, int *fd)
 {
@@ -74,7 +61,7 @@ static enum err read_conf(struct master *m)
         tzset();
     }
     e = master_conf_memfd(m->conf, &m->conf_fd);
-    return e == ERR_OK ? open_log(m) : e;
+    return e == ERR_OK ? logs_new(&m->logs, m->conf) : e;
 }
 
 static void log_warnings(const struct master *m)
@@ -314,7 +301,7 @@ void master_unprepare(struct master *m)
     close_fd(m->faillog_fd);
     close_fd(m->tls_fd);
     close_fd(m->signal_fd);
-    close_fd(m->log_fd);
+    logs_free(&m->logs);
     close_fd(m->run_dir_fd);
     explicit_bzero(m->ticket_keys, sizeof m->ticket_keys);
     reload_free(&m->reload);

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "proc/logs.h"
 #include "proc/master.h"
 #include "proc/upgrade.h"
 #include "shm/shm_master.h"
@@ -27,7 +27,8 @@ static void keep_open(int fd, bool on)
 
 static void keep_all(struct master *m, const struct shm_saved *table, bool on)
 {
-    const int fds[] = {m->conf_fd, m->gate_fd, m->faillog_fd, m->tls_fd, m->log_fd, m->run_dir_fd};
+    const int fds[] = {m->conf_fd, m->gate_fd,       m->faillog_fd,
+                       m->tls_fd,  logs_fd(m->logs), m->run_dir_fd};
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         keep_open(fds[i], on);
     for (uint32_t i = 0; i < m->nlisteners; i++) {
@@ -99,8 +100,8 @@ static void put_all(struct buf *b, struct master *m, const struct shm_saved *tab
     ipc_put_u64(b, m->cert_bytes);
     put_bytes(b, m->ticket_keys, sizeof m->ticket_keys);
     put_bytes(b, &m->cert_stamp, sizeof m->cert_stamp);
-    put_fd(b, m->log_fd);
     put_fd(b, m->run_dir_fd);
+    logs_save(m->logs, b);
     put_listeners(b, m);
     ipc_put_u32(b, m->nchildren);
     for (uint32_t i = 0; i < m->nchildren; i++)
@@ -250,7 +251,6 @@ static void get_head(struct master *m, struct ipc_in *in)
     m->cert_bytes = ipc_get_u64(in);
     get_bytes(in, m->ticket_keys, sizeof m->ticket_keys);
     get_bytes(in, &m->cert_stamp, sizeof m->cert_stamp);
-    m->log_fd = get_fd(in);
     m->run_dir_fd = get_fd(in);
 }
 
@@ -275,7 +275,9 @@ enum err upgrade_load(struct master *m, struct str state)
     enum err e = in.bad ? ERR_PACKET : get_conf(m);
     if (e != ERR_OK)
         return e;
-    log_open(STDERR_FILENO, (enum log_level)m->conf->server.log_level);
+    e = logs_resume(&m->logs, m->conf, &in);
+    if (e != ERR_OK)
+        return e;
     get_listeners(m, &in);
     e = in.bad ? ERR_PACKET : master_children(m);
     if (e != ERR_OK)

@@ -353,6 +353,21 @@ def settings_are_read(tree):
     return bad
 
 
+def log_tags(tree):
+    """The tag of a record is a row of log_modules.tbl, so that a level can be set for it; a row is somebody's tag."""
+    table = tree.read("src/base/log_modules.tbl")
+    rows = re.findall(r"^LOG_MODULE\((\w+),", table, re.M)
+    bad, used = [], set()
+    for path in tree.c_files("src/"):
+        text = tree.read(path)
+        for m in re.finditer(r'\blog_(?:write|write_now|wanted)\s*\(\s*(?:\([^()]*\)\s*)?[\w.>-]+,\s*"([^"]*)"', text):
+            used.add(m.group(1))
+            if m.group(1) not in rows:
+                bad.append(f"{path}:{line_of(text, m.start())}: '{m.group(1)}' is no row of src/base/log_modules.tbl")
+        used.update(re.findall(r'\.tag = "(\w+)"', text))
+    return bad + [f"src/base/log_modules.tbl:1: nobody writes records of '{r}'" for r in rows if r not in used]
+
+
 def fuzz_seeds(tree):
     bad = []
     for path in tree.c_files("tests/fuzz/fuzz_", ends=(".c",)):
@@ -367,7 +382,7 @@ def fuzz_seeds(tree):
 
 RULES = [layers, sizes, spdx, banned_calls, clock_door, sqlite_door, net_door, built_sql, headers_alone, clang_format,
          scripts_parse, manual_pages, words, slow_operations, settings_are_read,
-         fuzz_seeds]
+         log_tags, fuzz_seeds]
 
 LAYERS_SAMPLE = "base 0\nshm 0\ncodec 1 libxml2\nnet 3 uv\nstore 4\n"
 SAMPLES = {
@@ -404,6 +419,12 @@ SAMPLES = {
     "settings_are_read": [
         {"src/conf/settings.tbl": 'SETTING(server, channels, NUMBER\n', "src/proc/a.c": "x = c->server.channel;\n"},
         {"src/conf/settings.tbl": "DOMAIN_SETTING(domain, language, STRING\n"},
+    ],
+    "log_tags": [
+        {"src/base/log_modules.tbl": 'LOG_MODULE(A, "a")\n', "src/a.c": 'log_write(LOG_LOW, "A", 0, "B", 0, "");\n'
+                                                                       'log_write(LOG_LOW, "B", 0, NULL, "");\n'},
+        {"src/base/log_modules.tbl": 'LOG_MODULE(A, "a")\nLOG_MODULE(B, "b")\n',
+         "src/a.c": 'log_write((enum log_level)level, "A", 0, NULL, "");\n'},
     ],
     "fuzz_seeds": [{"tests/fuzz/fuzz_x.c": "\n"}],
 }

@@ -3,6 +3,7 @@
 #include "tools/ximssctl/print.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/utf8.h"
 
@@ -16,8 +17,7 @@ void print_text(struct buf *b, const char *text)
     while (at < s.n) {
         char utf8[4];
         uint32_t c = utf8_next(s, &at);
-        bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
-        buf_add(b, utf8, utf8_put(utf8, control ? '?' : c));
+        buf_add(b, utf8, utf8_put(utf8, utf8_is_control(c) ? '?' : c));
     }
 }
 
@@ -95,9 +95,20 @@ void print_problem(bool json, const char *fmt, ...)
     buf_free(&b);
 }
 
+/* The library escapes what JSON wants escaped; a terminal has more wishes. They can stand in strings only. */
 void print_json(const json_t *answer)
 {
-    json_dumpf(answer, stdout, JSON_COMPACT);
+    char *text = json_dumps(answer, JSON_COMPACT);
+    struct str s = str_of(text != NULL ? text : "{}");
+    for (size_t at = 0; at < s.n;) {
+        size_t from = at;
+        uint32_t c = utf8_next(s, &at);
+        if (utf8_is_control(c))
+            printf("\\u%04x", c);
+        else
+            fwrite(s.p + from, 1, at - from, stdout);
+    }
+    free(text);
     fputc('\n', stdout);
 }
 

@@ -196,8 +196,13 @@ static const struct verb verbs[CTL_VERB_COUNT] = {
     [CTL_SESSION_KICK] = {.body = session_kick, .done = "kicked"},
     [CTL_SESSION_SAY] = {.body = session_say, .print = print_told},
     [CTL_SESSION_SAY_ALL] = {.print = print_told},
-    [CTL_UPGRADE] = {.done = "the program is executed anew; the log and `ximssctl status` show how far it is"},
     [CTL_TRY] = {.run = try_run, .print = try_print},
+    [CTL_WHY_LOGIN] = {.print = logins_print_why},
+    [CTL_UNBAN] = {.body = logins_unban, .print = logins_print_unban},
+    [CTL_LOG] = {.print = log_print},
+    [CTL_LOG_SET] = {.body = log_set, .done = "level set"},
+    [CTL_LOG_RESET] = {.body = log_reset, .done = "level reset"},
+    [CTL_UPGRADE] = {.done = "the program is executed anew; the log and `ximssctl status` show how far it is"},
     [CTL_STATUS] = {.complete = status_complete, .print = status_print},
 };
 

@@ -28,3 +28,11 @@ int verb_body(const struct request *r, struct buf *b);
 /* status.c */
 void status_complete(const struct request *r, json_t *answer);
 void status_print(const json_t *answer);
+
+/* logs.c */
+int log_set(const struct request *r, struct buf *b);
+int log_reset(const struct request *r, struct buf *b);
+void log_print(const json_t *answer);
+void logins_print_why(const json_t *answer);
+int logins_unban(const struct request *r, struct buf *b);
+void logins_print_unban(const json_t *answer);

@@ -183,6 +183,53 @@ static void test_handed_on(void **state)
     free(mem);
 }
 
+/* What an admin sees, and clears: one name, one address, or all; nobody else's. */
+static void test_clear(void **state)
+{
+    struct faillog f;
+    struct str dora = STR("dora@harbor.example"), otto = STR("otto@harbor.example");
+    struct ip a = ip_of("2001:db8:1:2::1"), b = ip_of("2001:db8:1:2:ffff::9"),
+              c = ip_of("192.0.2.7");
+    int64_t t = 1000 * S;
+    (void)state;
+    void *mem = fresh(&f, &opt);
+    for (int i = 1; i <= 10; i++) {
+        (void)faillog_account_fail(&f, dora, t);
+        assert_int_equal(faillog_account_state(&f, dora, t).count, i);
+        assert_int_equal(faillog_account_state(&f, dora, t).until, i < 10 ? 0 : t + 300 * S);
+    }
+    (void)faillog_account_fail(&f, otto, t);
+    for (int i = 1; i <= 20; i++) {
+        (void)faillog_address_fail(&f, &a, t);
+        (void)faillog_address_fail(&f, &c, t);
+    }
+    assert_int_equal(faillog_account_clear(&f, STR("nobody@x"), t).count, 0);
+    struct faillog_state was = faillog_account_clear(&f, dora, t);
+    assert_true(was.count == 10 && was.until == t + 300 * S);
+    assert_false(faillog_account_blocked(&f, dora, t));
+    assert_int_equal(faillog_account_clear(&f, dora, t).count, 0);
+    assert_int_equal(faillog_account_state(&f, otto, t).count, 1);
+    for (int i = 1; i <= 9; i++) /* it begins from nothing */
+        assert_false(faillog_account_fail(&f, dora, t));
+    assert_true(faillog_account_fail(&f, dora, t));
+    was = faillog_address_clear(&f, &b, t); /* the /64 */
+    assert_true(was.count == 20 && was.until != 0);
+    assert_int_equal(faillog_address_blocked(&f, &a, t), 0);
+    assert_true(faillog_address_blocked(&f, &c, t) != 0);
+    struct faillog_sums sums = faillog_clear(&f, t);
+    assert_true(sums.accounts == 2 && sums.blocked_accounts == 1);
+    assert_true(sums.addresses == 1 && sums.blocked_addresses == 1);
+    assert_false(faillog_account_blocked(&f, dora, t));
+    assert_int_equal(faillog_address_blocked(&f, &c, t), 0);
+    sums = faillog_clear(&f, t);
+    assert_true(sums.accounts == 0 && sums.addresses == 0);
+    /* what the window has left behind is nothing */
+    (void)faillog_account_fail(&f, dora, t);
+    assert_int_equal(faillog_account_clear(&f, dora, t + 300 * S).count, 0);
+    assert_int_equal(faillog_clear(&f, t + 300 * S).accounts, 0);
+    free(mem);
+}
+
 /* Whatever stands in the memory, nothing breaks. */
 static void test_rubbish(void **state)
 {
@@ -204,6 +251,7 @@ static void test_rubbish(void **state)
             (void)faillog_account_fail(&f, STR("dora@harbor.example"), i * S);
             (void)faillog_address_fail(&f, &ip, i * S);
         }
+        (void)faillog_account_state(&f, STR("dora@harbor.example"), i * S);
         assert_true(faillog_account_blocked(&f, STR("dora@harbor.example"), i * S));
     }
     free(mem);
@@ -226,7 +274,7 @@ int main(void)
         cmocka_unit_test(test_account),   cmocka_unit_test(test_address),
         cmocka_unit_test(test_model),     cmocka_unit_test(test_eviction),
         cmocka_unit_test(test_handed_on), cmocka_unit_test(test_rubbish),
-        cmocka_unit_test(test_delay),
+        cmocka_unit_test(test_delay),     cmocka_unit_test(test_clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

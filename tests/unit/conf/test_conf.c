@@ -276,8 +276,9 @@ static void single_problems(void **state)
         "[nothing]\nx = 1\n",
         "a.conf:1: unknown section [nothing]; there are server, tls, login, limits, lmtp, postman, "
         "listener NAME and domain NAME\n");
-    assert_problems("[server]\nlog = syslog\n",
-                    "a.conf:2: bad value for 'log': allowed is stderr, journal or file:/path\n");
+    assert_problems(
+        "[server]\nlog = syslog\n",
+        "a.conf:2: bad value for 'log': allowed is stderr, journal, journal:/path or file:/path\n");
     assert_problems(
         "[server]\ncharset = klingon\n",
         "a.conf:2: bad value 'klingon' for 'charset': allowed is a name such as windows-1252, "

@@ -9,10 +9,23 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+static struct arena arena;
+static struct conf *conf;
+
+static int load(void **state)
+{
+    struct conf_problems problems;
+    (void)state;
+    arena_init(&arena, (size_t)16 << 20);
+    return conf_load_text(STR("test"),
+                          STR("[server]\ndomain = harbor.example\n[domain b.example]\n"), &arena,
+                          &conf, &problems) != ERR_OK;
+}
+
 static const char *mask(const char *msg, bool legal)
 {
     static char text[TCP_LOG_MAX + 1];
-    size_t n = tcp_log_mask(str_of(msg), legal, text, TCP_LOG_MAX);
+    size_t n = tcp_log_mask(str_of(msg), legal, conf, text, TCP_LOG_MAX);
     assert_true(n < TCP_LOG_MAX);
     text[n] = '\0';
     return text;
@@ -36,17 +49,33 @@ static void whole_messages(void **state)
          "<login id='3' method='PLAIN' authData='***'/>"},
         {"<login id='3' authData='AGRvcmEA' method='PLAIN'/>",
          "<login id='3' authData='***' method='PLAIN'/>"},
-        {"<login id='4' userName='dora' nonce='7f0c' authData='Yzg4'/>",
-         "<login id='4' userName='dora' nonce='7f0c' authData='***'/>"},
-        {"<login id='5' userName='dora' sessionid='100042-k2Vb7QmZ0xT4LrNcYpWd'/>",
-         "<login id='5' userName='dora' sessionid='***'/>"},
+        {"<login id='4' userName='dora@b.example' nonce='7f0c' authData='Yzg4'/>",
+         "<login id='4' userName='dora@b.example' nonce='7f0c' authData='***'/>"},
+        {"<login id='5' userName='dora%harbor.example' sessionid='100042-k2Vb7QmZ0xT4LrNcYpWd'/>",
+         "<login id='5' userName='dora%harbor.example' sessionid='***'/>"},
         {"<auth id='6' value='AGRvcmEA'/>", "<auth id='6' value='***'/>"},
-        {"<signup id='7' userName='x' password='y'/>",
-         "<signup id='7' userName='x' password='***'/>"},
+        {"<signup id='7' userName='x@b.example' password='y'/>",
+         "<signup id='7' userName='x@b.example' password='***'/>"},
+        /* where a name is due, a password may stand */
+        {"<login id='9' authData='dora'/>", "<login id='9' authData='***'/>"},
+        {"<login id='9' authData='correct-horse' password='dora@harbor.example'/>",
+         "<login id='9' authData='***' password='***'/>"},
+        {"<login authData='p@ss.w0rd'/>", "<login authData='***'/>"},
+        {"<login authData='@harbor.example'/>", "<login authData='***'/>"},
+        {"<login userName='a@b@HARBOR.example'/>", "<login userName='a@b@HARBOR.example'/>"},
+        {"<login authData=''/>", "<login authData=''/>"},
+        /* as an element, and by other names */
+        {"<login><password>a<b>c</b><![CDATA[d>e]]>f>g</password>h</login>",
+         "<login><password>***<b>***</b>******</password>h</login>"},
+        {"<x:oldPassword>a</x:oldPassword><password/>b",
+         "<x:oldPassword>***</x:oldPassword><password/>b"},
+        {"<a passwd='s' Pwd='s' loginSecret='s' userPassword='s' cookie='s' sessionID='s'/>",
+         "<a passwd='***' Pwd='***' loginSecret='***' userPassword='***' cookie='***' "
+         "sessionID='***'/>"},
+        {"<session changePassword=\"1\"/>", "<session changePassword=\"1\"/>"},
         /* and nothing else */
         {"<setSessionOption id='8' name='x' value='y'/>",
          "<setSessionOption id='8' name='x' value='y'/>"},
-        {"<login id='9' authData='dora'/>", "<login id='9' authData='dora'/>"},
         {"<challenge id='10' value='PDk3'/>", "<challenge id='10' value='PDk3'/>"},
         {"<a password=''/>", "<a password=''/>"},
         /* spelled as XML allows it */
@@ -75,6 +104,10 @@ static void illegal_messages(void **state)
     assert_string_equal(mask("<passwordModify oldPassword=\"a\"b\" newPassword=\"c\"/>", false),
                         "<passwordModify …+36 bytes, illegal");
     assert_string_equal(mask("swordfish", false), " …+9 bytes, illegal");
+    assert_string_equal(mask("<swordfish", false), "< …+9 bytes, illegal");
+    assert_string_equal(mask("<sword fish='a'", false), "< …+14 bytes, illegal");
+    assert_string_equal(mask("<x:LOGIN a", false), "<x:LOGIN …+2 bytes, illegal");
+    assert_string_equal(mask("<login\"swordfish", false), "< …+15 bytes, illegal");
     assert_string_equal(mask("<", false), "< …+0 bytes, illegal");
     assert_string_equal(mask("", false), " …+0 bytes, illegal");
 }
@@ -88,7 +121,7 @@ static void long_messages(void **state)
     memset(msg, 'x', sizeof msg);
     memcpy(msg, "<a b='", 6);
     memcpy(msg + sizeof msg - 3, "'/>", 3);
-    size_t n = tcp_log_mask((struct str){msg, sizeof msg}, true, text, sizeof text);
+    size_t n = tcp_log_mask((struct str){msg, sizeof msg}, true, conf, text, sizeof text);
     char *note = memmem(text, n, "…+", strlen("…+"));
     assert_non_null(note);
     assert_int_equal(sscanf(note, "…+%lu bytes", &rest), 1);
@@ -149,7 +182,7 @@ static void add_tag(struct buf *b)
     static const char *const tags[] = {"login", "x:login", "passwordModify", "a"};
     static const char *const names[] = {"password", "oldPassword", "newPassword", "sessionid"};
     static const char *const why[] = {"method", "nonce"};
-    uint32_t form = rnd(4);
+    uint32_t form = rnd(5);
     bool first = rnd(2) == 0;
     buf_char(b, '<');
     if (form == 1)
@@ -170,13 +203,22 @@ static void add_tag(struct buf *b)
         add_attr(b, ANY_OF(names), SECRET);
     if (form == 3)
         add_attr(b, "urlID", "100042-" SECRET);
+    if (form == 4)
+        add_attr(b, rnd(2) == 0 ? "authData" : "userName", rnd(2) == 0 ? SECRET : "x@" SECRET);
     for (uint32_t i = rnd(3); i != 0; i--)
         add_harmless(b);
 }
 
 static void add_message(struct buf *b, uint32_t depth)
 {
-    static const char *const texts[] = {"", " ", "text", "<![CDATA[<a b='c'>]]>", "&lt;"};
+    static const char *const texts[] = {"",
+                                        " ",
+                                        "text",
+                                        "<![CDATA[<a b='c'>]]>",
+                                        "&lt;",
+                                        "<password>" SECRET "</password>",
+                                        "<x:newPassword a='b'>c<d/><![CDATA[>" SECRET "]]>" SECRET
+                                        "</x:newPassword>"};
     add_tag(b);
     if (depth == 0 || rnd(3) == 0) {
         buf_lit(b, "/>");
@@ -204,12 +246,12 @@ static void nothing_gets_through(void **state)
         size_t room = rnd(2) == 0 ? sizeof text : 64 + rnd((uint32_t)b.n + 64);
         if (room > sizeof text)
             room = sizeof text;
-        size_t n = tcp_log_mask(buf_slice(&b), true, text, room);
+        size_t n = tcp_log_mask(buf_slice(&b), true, conf, text, room);
         assert_true(n < room);
         if (memmem(text, n, SECRET, sizeof SECRET - 1) != NULL || memmem(text, n, "s3c", 3) != NULL)
             fail_msg("%.*s", (int)b.n, b.p);
         /* nobody promises that what frame_next() refuses has its end where it says */
-        n = tcp_log_mask(str_sub(buf_slice(&b), 0, rnd((uint32_t)b.n)), false, text, room);
+        n = tcp_log_mask(str_sub(buf_slice(&b), 0, rnd((uint32_t)b.n)), false, conf, text, room);
         assert_true(n < room && memmem(text, n, "s3c", 3) == NULL);
     }
     buf_free(&b);
@@ -223,5 +265,5 @@ int main(void)
         cmocka_unit_test(long_messages),
         cmocka_unit_test(nothing_gets_through),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, load, NULL);
 }

@@ -100,6 +100,37 @@ static void test_block(void **state)
     munmap(memory, size);
 }
 
+static void test_unblock(void **state)
+{
+    (void)state;
+    size_t size;
+    struct gate *g = gate_make(10, &size);
+    struct gate_limits lim = {.channels = 10};
+    struct gate_place p;
+    uint8_t a[16];
+    for (uint8_t i = 1; i <= 9; i++) {
+        v4(a, i);
+        gate_block(g, a, 1000, 0);
+    }
+    v4(a, 7);
+    assert_true(gate_unblock(g, a, 999));
+    assert_false(gate_unblock(g, a, 999));
+    assert_int_equal(gate_enter(g, &lim, 1, a, false, 999, &p), GATE_IN);
+    v4(a, 8);
+    assert_int_equal(gate_enter(g, &lim, 1, a, false, 999, &p), GATE_BLOCKED);
+    assert_false(gate_unblock(g, a, 1000)); /* over by itself */
+    v4(a, 99);
+    assert_false(gate_unblock(g, a, 0)); /* never seen */
+    assert_int_equal(gate_unblock_all(g, 999), 7);
+    for (uint8_t i = 1; i <= 9; i++) {
+        v4(a, i);
+        assert_false(gate_is_blocked(g, a, 0));
+    }
+    assert_int_equal(gate_unblock_all(g, 0), 0);
+    assert_int_equal(gate_count(g), 1);
+    munmap(memory, size);
+}
+
 static void test_ids(void **state)
 {
     (void)state;
@@ -298,11 +329,17 @@ static void test_said(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_limits),      cmocka_unit_test(test_ipv6_counts_by_64),
-        cmocka_unit_test(test_block),       cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_race),        cmocka_unit_test(test_kill),
-        cmocka_unit_test(test_spoilt),      cmocka_unit_test(test_never_unlocked),
-        cmocka_unit_test(test_generations), cmocka_unit_test(test_said),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_ipv6_counts_by_64),
+        cmocka_unit_test(test_block),
+        cmocka_unit_test(test_unblock),
+        cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_race),
+        cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_spoilt),
+        cmocka_unit_test(test_never_unlocked),
+        cmocka_unit_test(test_generations),
+        cmocka_unit_test(test_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
