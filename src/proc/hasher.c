@@ -4,6 +4,10 @@
 #include "auth/verifier.h"
 #include "proc/child.h"
 
+struct hasher {
+    bool leaving; /* as soon as auth says that it may */
+};
+
 static enum err start(struct child *c)
 {
     (void)c;
@@ -32,9 +36,11 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
 /* A job may be on its way: auth says when there is none. */
 static void stop(struct child *c, enum ipc_stop how, int64_t within)
 {
+    struct hasher *h = c->data;
     struct child_peer *p = child_peer(c, IPC_ROLE_AUTH, 0);
     (void)how;
     (void)within;
+    h->leaving = true;
     if (p != NULL)
         bus_put(&p->bus, IPC_HASHER_LEAVES, 0, 0, STR_NONE);
     else
@@ -43,14 +49,26 @@ static void stop(struct child *c, enum ipc_stop how, int64_t within)
 
 static void peer_up(struct child *c, struct child_peer *p)
 {
-    (void)c;
+    const struct hasher *h = c->data;
+    if (h->leaving)
+        bus_put(&p->bus, IPC_HASHER_LEAVES, 0, 0, STR_NONE);
+}
+
+/* Auth may end itself before it has said so. */
+static void peer_gone(struct child *c, struct child_peer *p)
+{
+    const struct hasher *h = c->data;
+    if (h->leaving)
+        stop(c, IPC_STOP_LEAVE, 0);
     (void)p;
 }
 
 static const struct child_hooks hooks = {
-    .start = start, .item = item, .peer_up = peer_up, .peer_gone = peer_up, .stop = stop};
+    .start = start, .item = item, .peer_up = peer_up, .peer_gone = peer_gone, .stop = stop};
 
 void hasher_setup(struct child *c)
 {
+    static struct hasher h;
     c->hooks = &hooks;
+    c->data = &h;
 }

@@ -15,6 +15,7 @@
 
 struct helper {
     uint32_t jobs;
+    bool leaving; /* as soon as a keeper says that it may */
     struct buf head, body;
 };
 
@@ -67,7 +68,9 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
 /* A job may be on its way: the keeper says when there is none. */
 static void stop(struct child *c, enum ipc_stop how, int64_t within)
 {
+    struct helper *h = c->data;
     bool any = false;
+    h->leaving = true;
     (void)how;
     (void)within;
     for (uint32_t i = 0; i < CHILD_PEERS; i++) {
@@ -80,9 +83,19 @@ static void stop(struct child *c, enum ipc_stop how, int64_t within)
         child_leave(c, 0);
 }
 
-static void peer(struct child *c, struct child_peer *p)
+static void peer_up(struct child *c, struct child_peer *p)
 {
-    (void)c;
+    const struct helper *h = c->data;
+    if (h->leaving)
+        bus_put(&p->bus, IPC_HELPER_LEAVES, 0, 0, STR_NONE);
+}
+
+/* Who was to say it may end itself in the meantime. */
+static void peer_gone(struct child *c, struct child_peer *p)
+{
+    const struct helper *h = c->data;
+    if (h->leaving)
+        stop(c, IPC_STOP_LEAVE, 0);
     (void)p;
 }
 
@@ -96,8 +109,8 @@ static void round_end(struct child *c)
 
 static const struct child_hooks hooks = {.start = start,
                                          .item = item,
-                                         .peer_up = peer,
-                                         .peer_gone = peer,
+                                         .peer_up = peer_up,
+                                         .peer_gone = peer_gone,
                                          .stop = stop,
                                          .round = round_end};
 

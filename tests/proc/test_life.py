@@ -32,6 +32,16 @@ def test_stop_says_bye(server):
         assert not os.path.exists("/proc/%d" % pid)
 
 
+def test_nobody_is_killed_at_a_stop(tmp_path):
+    """All end of their own accord, in whatever order they come to it."""
+    with Server(tmp_path) as server:
+        for _ in range(4):
+            server.session().close()
+            assert server.stop() == 0
+            assert "ended by signal" not in server.log()
+            server.start()
+
+
 def test_stop_in_the_middle_of_requests(server):
     """What was asked before the end is answered or not, but never falsely, and the server ends in time."""
     clients = [server.session() for _ in range(6)]
