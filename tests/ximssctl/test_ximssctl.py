@@ -79,11 +79,7 @@ def test_json_everywhere(any_server):
 
 def test_list_in_pages(tmp_path):
     """More accounts than an answer holds, some with real names that grow sixfold as JSON; running and not."""
-<<<<<<< HEAD:tests/ximssctl/test_ximssctl.py
     names = {"user%02d@harbor.example" % i: "\x01" * 256 if i < 40 else "User %d" % i for i in range(100)}
-=======
-    names = {"user%02d@harbor.example" % i: "\x01" * 256 if i < 40 else "User %d" % i for i in range(140)}
->>>>>>> logs:tests/ctl/test_ximssctl.py
     with Server(tmp_path, accounts={}, conf="[login]\nhash_cost = 1\n") as server:
         with control.connect(server) as s:
             for name, real in names.items():
