@@ -67,7 +67,7 @@ def test_examples(world):
         done = subprocess.run(["bash", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=60, env=env, check=False)
         assert [masked(line) for line in done.stdout.splitlines()] == [masked(line) for line in lines], command
-        if command == "ximssctl session kick 100003" and clients[0] is not None:
+        if command == "ximssctl session kick 100005" and clients[0] is not None:
             assert [clients[0].recv().tag for _ in range(3)] == ["alert", "alert", "bye"] and clients[0].closed()
             clients[0].close()
             clients[0] = None
