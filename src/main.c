@@ -16,16 +16,19 @@
 
 static void usage(FILE *to)
 {
-    fputs("usage: ximssd [-c FILE] [-f]        run the server; -f: stay in the foreground\n"
-          "       ximssd [-c FILE] -t          check the configuration: every problem, one line "
-          "each\n"
-          "       ximssd [-c FILE] -T          print the effective configuration\n"
-          "       ximssd -x sample|man|operations|versions   print the sample file, ximssd.conf(5),\n"
-          "                                    the operations, or what an upgrade compares\n"
-          "       ximssd -V, --version         print the version\n"
-          "       ximssd -h, --help            print this\n"
-          "Exit codes: 0 fine, 1 cannot start or problems found, 2 wrong usage.\n",
-          to);
+    fputs(
+        "usage: ximssd [-c FILE] [-f] [--ready-fd N]   run the server; -f: stay in the "
+        "foreground;\n"
+        "                                    --ready-fd: a line feed goes there when it serves\n"
+        "       ximssd [-c FILE] -t          check the configuration: every problem, one line "
+        "each\n"
+        "       ximssd [-c FILE] -T          print the effective configuration\n"
+        "       ximssd -x sample|man|operations|versions   print the sample file, ximssd.conf(5),\n"
+        "                                    the operations, or what an upgrade compares\n"
+        "       ximssd -V, --version         print the version\n"
+        "       ximssd -h, --help            print this\n"
+        "Exit codes: 0 fine, 1 cannot start or problems found, 2 wrong usage.\n",
+        to);
 }
 
 static int check(const char *path, bool print)
@@ -64,9 +67,21 @@ static int print_text(const char *what)
     return 0;
 }
 
+/* Standard input and standard error have other uses. */
+static bool descriptor(const char *text, int *fd)
+{
+    uint64_t n = 0;
+    bool fine =
+        str_u64(str_of(text), INT32_MAX, &n) == ERR_OK && n != STDIN_FILENO && n != STDERR_FILENO;
+    if (!fine)
+        fprintf(stderr, "--ready-fd %s: allowed is 1, or 3 and above\n", text);
+    *fd = (int)n;
+    return fine;
+}
+
 int main(int argc, char **argv, char **envp)
 {
-    struct master_options opt = {0};
+    struct master_options opt = {.ready_fd = -1};
     int mode = 0, c;
     setproctitle_init(argc, argv, envp);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* passwords, keys, mail (design 9.4) */
@@ -74,8 +89,10 @@ int main(int argc, char **argv, char **envp)
         return child_main(argc - 2, argv + 2);
     if (argc == 3 && strcmp(argv[1], "--upgrade") == 0)
         return master_resume((int)strtol(argv[2], NULL, 10));
-    static const struct option longs[] = {
-        {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
+    static const struct option longs[] = {{"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'V'},
+                                          {"ready-fd", required_argument, NULL, 'r'},
+                                          {0}};
     while ((c = getopt_long(argc, argv, "c:ftTVx:h", longs, NULL)) != -1) {
         switch (c) {
         case 'c':
@@ -83,6 +100,10 @@ int main(int argc, char **argv, char **envp)
             break;
         case 'f':
             opt.foreground = true;
+            break;
+        case 'r':
+            if (!descriptor(optarg, &opt.ready_fd))
+                return 2;
             break;
         case 'x':
             return print_text(optarg);

@@ -80,19 +80,22 @@ static int64_t patience_with(const struct master_child *c)
     return c->role == IPC_ROLE_KEEPER ? KEEPER_STALL : WORKER_STALL;
 }
 
+bool master_child_silent(const struct master_child *c, int64_t now)
+{
+    /* A helper's and a hasher's budget is watched by who gave the job, the check's by the reload. */
+    return c->pid != 0 && c->role != IPC_ROLE_HELPER && c->role != IPC_ROLE_HASHER &&
+           c->role != IPC_ROLE_CHECK && now - c->beat > patience_with(c);
+}
+
 static void kill_stalled(struct master *m, int64_t now)
 {
     for (uint32_t i = 0; i < m->nchildren; i++) {
         struct master_child *c = &m->children[i];
-        /* A helper's and a hasher's budget is watched by who gave the job, the check's by the reload. */
-        if (c->pid == 0 || c->role == IPC_ROLE_HELPER || c->role == IPC_ROLE_HASHER ||
-            c->role == IPC_ROLE_CHECK)
-            continue;
-        if (now - c->beat > patience_with(c)) {
+        if (!c->overdue && master_child_silent(c, now)) {
             log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %u is silent: killed",
                       ipc_role_name(c->role), c->number + 1);
             kill(c->pid, SIGKILL);
-            c->beat = now;
+            c->overdue = true;
         }
     }
 }
@@ -137,6 +140,7 @@ static void begin_stop(struct master *m, int64_t grace)
     m->stop_at = now + grace;
     m->stop_deadline = m->stop_at + 10 * CLOCK_SEC;
     stop_workers(m, m->stop_at);
+    master_tell_stopping(m);
 }
 
 void master_drain(struct master *m, int64_t within)
@@ -258,7 +262,7 @@ static void serve_polls(struct master *m, const struct pollfd *p, nfds_t n)
     ctl_serve(m->ctl, p + 1 + m->nchildren, n - 1 - m->nchildren);
 }
 
-static void loop(struct master *m, void (*on_ready)(struct master *))
+static void loop(struct master *m)
 {
     struct pollfd polls[1 + CHILDREN_MAX + CTL_POLLS];
     int64_t next_beat = 0, last_turn = clock_mono();
@@ -281,6 +285,7 @@ static void loop(struct master *m, void (*on_ready)(struct master *))
         start_due(m, now);
         if (m->stopping || m->draining)
             stop_step(m);
+        master_tell_turn(m, now);
         nfds_t n = fill_polls(m, polls);
         log_flush();
         if (poll(polls, n, m->stopping ? 50 : 200) < 0 && errno != EINTR)
@@ -292,26 +297,12 @@ static void loop(struct master *m, void (*on_ready)(struct master *))
                           !upgrade_may_start(m, &m->children[i]));
         if (all && !told && !m->stopping) {
             told = true;
-            on_ready(m);
+            master_tell_ready(m);
         }
     }
 }
 
 /* --- start */
-
-static int ready_pipe = -1; /* a background start: the waiting parent's end */
-
-static void say_ready(struct master *m)
-{
-    log_write(LOG_MAJOR, "MASTER", 0, NULL, "serving: %u workers, %u keepers, pid %d", m->workers,
-              m->keepers, (int)getpid());
-    if (ready_pipe >= 0) {
-        if (write(ready_pipe, "R", 1) != 1)
-            log_write(LOG_FAILURES, "MASTER", 0, NULL, "nobody waits for the start");
-        close(ready_pipe);
-        ready_pipe = -1;
-    }
-}
 
 /* Descriptors 0 to 2 are taken, so that nothing of ours gets their numbers and the log's bytes. */
 static enum err have_standard_files(void)
@@ -323,26 +314,6 @@ static enum err have_standard_files(void)
     if (fd < 0)
         return ERR_SYS;
     close(fd);
-    return ERR_OK;
-}
-
-/* Goes to the background; the first process ends when the server serves, or with its failure. */
-static enum err go_background(void)
-{
-    int fds[2];
-    char byte;
-    if (pipe2(fds, O_CLOEXEC) != 0)
-        return ERR_SYS;
-    pid_t pid = fork();
-    if (pid < 0)
-        return ERR_SYS;
-    if (pid > 0) {
-        close(fds[1]);
-        _exit(read(fds[0], &byte, 1) == 1 ? 0 : 1);
-    }
-    close(fds[0]);
-    setsid();
-    ready_pipe = fds[1];
     return ERR_OK;
 }
 
@@ -371,13 +342,18 @@ int master_run(const struct master_options *opt)
                        .faillog_fd = -1,
                        .tls_fd = -1,
                        .signal_fd = -1,
-                       .run_dir_fd = -1};
+                       .run_dir_fd = -1,
+                       .ready_fd = -1,
+                       .ready_pipe = -1,
+                       .notify.fd = -1,
+                       .pidfile.fd = -1};
     arena_init(&m.conf_arena, 64u << 20);
     reload_init(&m.reload);
     upgrade_init(&m.upgrade);
+    inherit_take(&m.inherit);
     enum err e = have_standard_files();
-    if (e == ERR_OK && !opt->foreground)
-        e = go_background();
+    if (e == ERR_OK)
+        e = master_tell_open(&m, opt);
     if (e == ERR_OK) /* first of all: a SIGTERM during the start is not lost */
         e = take_signals(&m);
     if (e == ERR_OK)
@@ -385,9 +361,10 @@ int master_run(const struct master_options *opt)
     if (e == ERR_OK)
         e = master_children(&m);
     if (e == ERR_OK)
-        loop(&m, say_ready);
+        loop(&m);
     log_write(LOG_MAJOR, "MASTER", 0, NULL, e == ERR_OK ? "stopped" : "cannot start");
     log_flush();
+    master_tell_close(&m);
     master_unprepare(&m);
     return e == ERR_OK ? 0 : 1;
 }
@@ -400,6 +377,10 @@ int master_resume(int fd)
                        .faillog_fd = -1,
                        .tls_fd = -1,
                        .run_dir_fd = -1,
+                       .ready_fd = -1,
+                       .ready_pipe = -1,
+                       .notify.fd = -1,
+                       .pidfile.fd = -1,
                        .resumed = true};
     arena_init(&m.conf_arena, 64u << 20);
     reload_init(&m.reload);
@@ -408,12 +389,15 @@ int master_resume(int fd)
     if (e == ERR_OK)
         e = take_signals(&m);
     m.old_mask = mask; /* what the first program was started with */
-    if (e == ERR_OK)
-        loop(&m, say_ready);
+    if (e == ERR_OK) {
+        notify_resume(&m.notify);
+        loop(&m);
+    }
     log_write(e == ERR_OK ? LOG_MAJOR : LOG_FAILURES, "MASTER", 0, NULL,
               e == ERR_OK ? "stopped" : "the state of the program before cannot be used: %s",
               err_name(e));
     log_flush();
+    master_tell_close(&m);
     master_unprepare(&m);
     return e == ERR_OK ? 0 : 1;
 }

@@ -16,6 +16,9 @@
 #include "conf/conf.h"
 #include "net/bus.h"
 #include "proc/certificate.h"
+#include "proc/inherit.h"
+#include "proc/notify.h"
+#include "proc/pidfile.h"
 #include "proc/reload.h"
 #include "proc/upgrade.h"
 
@@ -37,6 +40,7 @@ struct master_child {
     bool stopping;
     bool old;              /* of the program before this one (proc/upgrade.h) */
     bool preparing;        /* a reload waits for its answer */
+    bool overdue;          /* was silent for too long, and killed */
     int64_t started, beat; /* clock_mono() */
     int64_t respawn_at;    /* when pid == 0 */
     uint32_t failures;     /* deaths soon after a start, in a row */
@@ -51,6 +55,7 @@ struct master_listener {
     int *fds;
     uint32_t count; /* of fds: workers or 1; 0: not open */
     bool fresh;     /* a reload has opened it; workers have not got it yet */
+    bool inherited; /* the socket's file, if it has one, is not ours to remove */
 };
 
 struct master {
@@ -84,11 +89,17 @@ struct master {
     int64_t alert_at;                    /* users are told; 0: they have been */
     int64_t stop_deadline;               /* who is left is killed */
     struct certificate_stamp cert_stamp; /* of the files in use */
+    struct inherit inherit;
+    struct notify notify;
+    struct pidfile pidfile;
+    int ready_fd;   /* --ready-fd, until the server serves; -1: none */
+    int ready_pipe; /* a background start: to the first process, until the server serves; else -1 */
 };
 
 struct master_options {
     const char *conf_path;
     bool foreground;
+    int ready_fd; /* gets a line feed when the server serves, and is closed; -1: none */
 };
 
 /* No new connections from now on; the server stops when the last one has gone, `within` ns at the latest. */
@@ -98,6 +109,8 @@ void master_drain(struct master *m, int64_t within);
 int master_resume(int fd);
 /* Runs the server; returns the exit code of the program. */
 int master_run(const struct master_options *opt);
+/* Has it been silent for longer than its role may be? */
+bool master_child_silent(const struct master_child *c, int64_t now);
 
 /* --- master_start.c: everything that is made before the first child */
 enum err master_prepare(struct master *m) CHECKED;
@@ -116,6 +129,15 @@ enum err master_listener_bind(struct master *m, const struct conf *c,
 void master_listener_close(struct master_listener *l);
 /* The open listener at that address, or NULL. */
 struct master_listener *master_listener_at(const struct master *m, const struct conf_address *at);
+/* --- master_tell.c: those outside who started the server, wait for it, watch over it */
+
+/* Before anything is opened: reads the environment, looks at --ready-fd, and goes to the background if asked to. */
+enum err master_tell_open(struct master *m, const struct master_options *opt) CHECKED;
+void master_tell_ready(struct master *m);
+void master_tell_stopping(struct master *m);
+/* Once a turn of the loop. */
+void master_tell_turn(struct master *m, int64_t now);
+void master_tell_close(struct master *m);
 
 /* --- master_child.c */
 enum err master_child_start(struct master_child *c) CHECKED;

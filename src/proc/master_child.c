@@ -299,6 +299,7 @@ enum err master_child_start(struct master_child *c)
     c->ready = false;
     c->old = false;
     c->stopping = false;
+    c->overdue = false;
     c->started = c->beat = clock_mono();
     master_child_adopt(c, fds[0]);
     e = give_everything(c);

@@ -153,6 +153,12 @@ enum err master_listener_bind(struct master *m, const struct conf *c, struct mas
     l->fds = calloc(count, sizeof *l->fds);
     if (l->fds == NULL)
         return ERR_NOMEM;
+    l->fds[0] = inherit_match(&m->inherit, l->conf);
+    if (l->fds[0] >= 0) {
+        l->inherited = true;
+        l->count = 1;
+        return ERR_OK;
+    }
     for (; l->count < count; l->count++) {
         enum err e = settings_bind(c, l->conf, l->conf->at.kind == CONF_TCP, &l->fds[l->count]);
         if (e != ERR_OK)
@@ -165,7 +171,7 @@ void master_listener_close(struct master_listener *l)
 {
     for (uint32_t k = 0; k < l->count; k++)
         close(l->fds[k]);
-    if (l->count != 0 && l->conf->at.kind == CONF_UNIX)
+    if (l->count != 0 && l->conf->at.kind == CONF_UNIX && !l->inherited)
         unlink(l->conf->at.path.p);
     free(l->fds);
     l->fds = NULL;
@@ -187,15 +193,13 @@ static enum err bind_listeners(struct master *m)
     m->listeners = calloc(m->nlisteners + 1, sizeof *m->listeners);
     if (m->listeners == NULL)
         return ERR_NOMEM;
-    for (uint32_t i = 0; i < m->nlisteners; i++) {
+    enum err e = inherit_check(&m->inherit);
+    for (uint32_t i = 0; i < m->nlisteners && e == ERR_OK; i++) {
         m->listeners[i].conf = &m->conf->listeners[i];
-        enum err e = settings_listener_on(m->conf, m->listeners[i].conf)
-                         ? master_listener_bind(m, m->conf, &m->listeners[i])
-                         : ERR_OK;
-        if (e != ERR_OK)
-            return e;
+        if (settings_listener_on(m->conf, m->listeners[i].conf))
+            e = master_listener_bind(m, m->conf, &m->listeners[i]);
     }
-    return ERR_OK;
+    return e == ERR_OK ? inherit_finish(&m->inherit) : e;
 }
 
 /*
@@ -260,6 +264,8 @@ enum err master_prepare(struct master *m)
     if (e == ERR_OK)
         e = lock_run_dir(m, &m->run_dir_fd);
     if (e == ERR_OK)
+        e = pidfile_open(&m->pidfile, m->conf->server.pidfile);
+    if (e == ERR_OK)
         e = count_processes(m);
     if (e == ERR_OK)
         e = raise_file_limit(m);
@@ -296,6 +302,7 @@ void master_unprepare(struct master *m)
         master_listener_close(&m->listeners[i]);
     free(m->listeners);
     free(m->children);
+    inherit_close(&m->inherit);
     close_fd(m->conf_fd);
     close_fd(m->gate_fd);
     close_fd(m->faillog_fd);

@@ -105,9 +105,21 @@ void notify_open(struct notify *n)
         log_write(LOG_FAILURES, "MASTER", 0, NULL,
                   "NOTIFY_SOCKET is neither a path nor an abstract name: %s", name);
     }
+    notify_hide();
+}
+
+void notify_hide(void)
+{
     unsetenv("NOTIFY_SOCKET");
     unsetenv("WATCHDOG_USEC");
     unsetenv("WATCHDOG_PID");
+}
+
+/* The manager knows that the server serves, and need not be told again. */
+void notify_resume(struct notify *n)
+{
+    notify_open(n);
+    n->state = NOTIFY_SERVING;
 }
 
 void notify_export(const struct notify *n)

@@ -44,8 +44,10 @@ struct notify {
 /* Reads and removes the variables. A WATCHDOG_PID that names another process turns the watchdog off. */
 void notify_open(struct notify *n);
 void notify_close(struct notify *n);
-/* The variables as they were found; for an exec() in place. */
+/* For an exec() in place: the variables as they were found; hidden again, should it fail; and in the new program. */
 void notify_export(const struct notify *n);
+void notify_hide(void);
+void notify_resume(struct notify *n);
 
 /* The server serves. */
 void notify_ready(struct notify *n);

@@ -15,7 +15,7 @@
 
 static void say(const struct pidfile *p, const char *what)
 {
-    log_write(LOG_FAILURES, "MASTER", 0, NULL, "pidfile %s: %s", p->path.p, what);
+    log_write(LOG_FAILURES, "MASTER", 0, NULL, "pidfile %s: %s", p->path, what);
 }
 
 static enum err failed(const struct pidfile *p)
@@ -49,15 +49,23 @@ static enum err remove_stale(struct pidfile *p, int fd)
         say(p, "a server that lives has it");
         return ERR_EXISTS;
     }
-    return unlink(p->path.p) == 0 || errno == ENOENT ? ERR_OK : failed(p);
+    return unlink(p->path) == 0 || errno == ENOENT ? ERR_OK : failed(p);
+}
+
+void pidfile_adopt(struct pidfile *p, struct str path, int fd)
+{
+    BUG_IF(path.n >= sizeof p->path);
+    *p = (struct pidfile){.fd = fd};
+    if (path.n != 0)
+        memcpy(p->path, path.p, path.n);
 }
 
 enum err pidfile_open(struct pidfile *p, struct str path)
 {
-    *p = (struct pidfile){.path = path, .fd = -1};
+    pidfile_adopt(p, path, -1);
     if (path.n == 0)
         return ERR_OK;
-    int fd = open(path.p, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int fd = open(p->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 && errno == ELOOP) {
         say(p, "there is a link; name the file itself");
         return ERR_EXISTS;
@@ -73,10 +81,10 @@ enum err pidfile_open(struct pidfile *p, struct str path)
 void pidfile_write(struct pidfile *p)
 {
     char beside[1100], text[PID_TEXT];
-    if (p->path.n == 0 || p->fd >= 0)
+    if (p->path[0] == 0 || p->fd >= 0)
         return;
     size_t n = (size_t)snprintf(text, sizeof text, "%d\n", (int)getpid());
-    snprintf(beside, sizeof beside, "%s.%d", p->path.p, (int)getpid());
+    snprintf(beside, sizeof beside, "%s.%d", p->path, (int)getpid());
     unlink(beside);
     int fd = open(beside, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (fd < 0) {
@@ -84,7 +92,7 @@ void pidfile_write(struct pidfile *p)
         return;
     }
     bool ok = fchmod(fd, 0644) == 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
-              write(fd, text, n) == (ssize_t)n && link(beside, p->path.p) == 0;
+              write(fd, text, n) == (ssize_t)n && link(beside, p->path) == 0;
     if (!ok)
         (void)failed(p);
     unlink(beside);
@@ -99,9 +107,9 @@ void pidfile_close(struct pidfile *p)
     struct stat mine, there;
     if (p->fd < 0)
         return;
-    if (fstat(p->fd, &mine) == 0 && lstat(p->path.p, &there) == 0 && mine.st_ino == there.st_ino &&
+    if (fstat(p->fd, &mine) == 0 && lstat(p->path, &there) == 0 && mine.st_ino == there.st_ino &&
         mine.st_dev == there.st_dev)
-        unlink(p->path.p);
+        unlink(p->path);
     close(p->fd);
     p->fd = -1;
 }

@@ -64,6 +64,7 @@ static void end(struct master *m, enum err e, struct str report)
         ctl_done(m->ctl, r->now.seq[i], e);
     }
     drop(r);
+    notify_reloaded(&m->notify);
     r->state = RELOAD_IDLE;
     r->now = r->next;
     r->next.n = 0;
@@ -156,6 +157,7 @@ static void take_listeners(struct master *m)
             continue;
         l->fds = was->fds;
         l->count = was->count;
+        l->inherited = was->inherited;
         was->fds = NULL;
         was->count = 0;
     }
@@ -301,6 +303,7 @@ static void start(struct master *m)
     r->number = r->number == UINT32_MAX ? 1 : r->number + 1;
     r->state = RELOAD_CHECKING;
     r->deadline = clock_mono() + PATIENCE;
+    notify_reloading(&m->notify);
     arena_init(&r->arena, ARENA_MAX);
     enum err e = conf_read(m->conf_path, &r->arena, &r->label, &r->text, &problems);
     if (e != ERR_OK) {

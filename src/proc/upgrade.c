@@ -141,10 +141,12 @@ static void execute(struct master *m)
         log_flush();
         snprintf(number, sizeof number, "%d", fd);
         char *argv[] = {(char[]){"ximssd"}, (char[]){"--upgrade"}, number, NULL};
+        notify_export(&m->notify);
         execv(m->upgrade.program, argv);
     }
     log_write(LOG_FAILURES, "MASTER", 0, NULL, "upgrade: cannot execute %s: %s", m->upgrade.program,
               strerror(errno));
+    notify_hide();
     upgrade_unsave(m);
     if (fd >= 0)
         close(fd);

@@ -27,8 +27,8 @@ static void keep_open(int fd, bool on)
 
 static void keep_all(struct master *m, const struct shm_saved *table, bool on)
 {
-    const int fds[] = {m->conf_fd, m->gate_fd,       m->faillog_fd,
-                       m->tls_fd,  logs_fd(m->logs), m->run_dir_fd};
+    const int fds[] = {m->conf_fd,       m->gate_fd,    m->faillog_fd, m->tls_fd,
+                       logs_fd(m->logs), m->run_dir_fd, m->pidfile.fd};
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         keep_open(fds[i], on);
     for (uint32_t i = 0; i < m->nlisteners; i++) {
@@ -64,6 +64,7 @@ static void put_listeners(struct buf *b, const struct master *m)
 {
     ipc_put_u32(b, m->nlisteners);
     for (uint32_t i = 0; i < m->nlisteners; i++) {
+        ipc_put_u32(b, m->listeners[i].inherited);
         ipc_put_u32(b, m->listeners[i].count);
         for (uint32_t k = 0; k < m->listeners[i].count; k++)
             put_fd(b, m->listeners[i].fds[k]);
@@ -101,6 +102,7 @@ static void put_all(struct buf *b, struct master *m, const struct shm_saved *tab
     put_bytes(b, m->ticket_keys, sizeof m->ticket_keys);
     put_bytes(b, &m->cert_stamp, sizeof m->cert_stamp);
     put_fd(b, m->run_dir_fd);
+    put_fd(b, m->pidfile.fd);
     logs_save(m->logs, b);
     put_listeners(b, m);
     ipc_put_u32(b, m->nchildren);
@@ -165,6 +167,7 @@ static void get_listeners(struct master *m, struct ipc_in *in)
     }
     for (; m->nlisteners < n; m->nlisteners++) {
         struct master_listener *l = &m->listeners[m->nlisteners];
+        l->inherited = ipc_get_u32(in) != 0;
         uint32_t count = ipc_get_u32(in);
         l->conf = &m->conf->listeners[m->nlisteners];
         if (count == 0)
@@ -252,6 +255,7 @@ static void get_head(struct master *m, struct ipc_in *in)
     get_bytes(in, m->ticket_keys, sizeof m->ticket_keys);
     get_bytes(in, &m->cert_stamp, sizeof m->cert_stamp);
     m->run_dir_fd = get_fd(in);
+    m->pidfile.fd = get_fd(in);
 }
 
 static enum err get_table(struct master *m, struct ipc_in *in)
@@ -278,6 +282,7 @@ enum err upgrade_load(struct master *m, struct str state)
     e = logs_resume(&m->logs, m->conf, &in);
     if (e != ERR_OK)
         return e;
+    pidfile_adopt(&m->pidfile, m->conf->server.pidfile, m->pidfile.fd);
     get_listeners(m, &in);
     e = in.bad ? ERR_PACKET : master_children(m);
     if (e != ERR_OK)

@@ -194,6 +194,7 @@ class Server:
         self.process = None
         self.env = {**os.environ, "TZ": "UTC", **(env or {})}
         self.xargs = list(xargs)
+        self.pass_fds = ()
         self.clock = None
         if clock:
             self._make_clock()
@@ -241,7 +242,8 @@ class Server:
         log = open(self.log_path, "ab")  # noqa: SIM115
         self.log_from = log.tell()
         self.process = subprocess.Popen([*self.xargs, os.path.join(self.bin, "ximssd"), "-f", "-c", self.conf_path],
-                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
+                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env,
+                                        pass_fds=self.pass_fds)
         log.close()
         try:
             wait_for(self._serves, 60)
