@@ -214,9 +214,13 @@ SHARE := $(DESTDIR)$(PREFIX)/share
 BASH  := $(SHARE)/bash-completion/completions
 ZSH   := $(SHARE)/zsh/vendor-completions
 FISH  := $(SHARE)/fish/vendor_completions.d
-etc   = $(DESTDIR)$(if $(filter /usr,$(PREFIX)),,$(PREFIX))/etc/ximssd
+LIB  := $(DESTDIR)$(PREFIX)/lib
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+units = $(DESTDIR)$(UNITDIR)
+etcdir  = $(if $(filter /usr,$(PREFIX)),,$(PREFIX))/etc/ximssd
+etc   = $(DESTDIR)$(etcdir)
 install: programs
-	install -d $(SBIN) $(BIN) $(MAN)/man1 $(MAN)/man5 $(MAN)/man8 $(etc)
+	install -d $(SBIN) $(BIN) $(MAN)/man1 $(MAN)/man5 $(MAN)/man8 $(etc) $(units) $(LIB)/sysusers.d $(LIB)/tmpfiles.d
 	$(if $(DAEMON),install -m 755 $(BUILD)/ximssd $(SBIN))
 	$(if $(filter ximssctl,$(TOOLS)),install -m 755 $(BUILD)/ximssctl $(SBIN))
 	$(if $(filter-out ximssctl,$(TOOLS)),install -m 755 $(addprefix $(BUILD)/,$(filter-out ximssctl,$(TOOLS))) $(BIN))
@@ -226,6 +230,11 @@ install: programs
 	install -m 644 conf/completion/ximssctl.bash $(BASH)/ximssctl
 	install -m 644 conf/completion/_ximssctl $(ZSH)/_ximssctl
 	install -m 644 conf/completion/ximssctl.fish $(FISH)/ximssctl.fish
+	@for unit in ximssd.service ximssd.socket; do \
+	    echo "install -m 644 conf/$$unit $(units)"; install -m 644 conf/$$unit $(units)/ && \
+	    sed -i 's,/usr/sbin/,$(PREFIX)/sbin/,;s,/etc/ximssd/,$(etcdir)/,' $(units)/$$unit || exit 1; done
+	install -m 644 conf/ximssd.sysusers $(LIB)/sysusers.d/ximssd.conf
+	install -m 644 conf/ximssd.tmpfiles $(LIB)/tmpfiles.d/ximssd.conf
 	install -m 644 conf/ximssd.conf $(etc)/ximssd.conf.sample
 	test -e $(etc)/ximssd.conf || install -m 644 conf/ximssd.conf $(etc)/ximssd.conf
 

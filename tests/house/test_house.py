@@ -150,31 +150,38 @@ def test_committed_texts_are_not_stale(what, path):
 
 # --- make install
 
-INSTALLED = """
-etc/ximssd/ximssd.conf
-etc/ximssd/ximssd.conf.sample
-usr/bin/ximss
-usr/bin/ximss-bench
-usr/bin/ximss-top
-usr/sbin/ximssctl
-usr/sbin/ximssd
-usr/share/bash-completion/completions/ximssctl
-usr/share/fish/vendor_completions.d/ximssctl.fish
-usr/share/man/man1/ximss-bench.1
-usr/share/man/man1/ximss-top.1
-usr/share/man/man1/ximss.1
-usr/share/man/man5/ximssd.conf.5
-usr/share/man/man8/ximssctl.8
-usr/share/man/man8/ximssd.8
-usr/share/zsh/vendor-completions/_ximssctl
-"""
+# Where a file of conf/ goes, by its name's end, under PREFIX or etc.
+PLACES = {
+    ".service": ["{prefix}/lib/systemd/system/{name}"], ".socket": ["{prefix}/lib/systemd/system/{name}"],
+    ".sysusers": ["{prefix}/lib/sysusers.d/ximssd.conf"], ".tmpfiles": ["{prefix}/lib/tmpfiles.d/ximssd.conf"],
+    ".conf": ["{etc}/ximssd/ximssd.conf", "{etc}/ximssd/ximssd.conf.sample"],
+    ".bash": ["{prefix}/share/bash-completion/completions/{stem}"], ".fish": ["{prefix}/share/fish/vendor_completions.d/{name}"],
+    "": ["{prefix}/share/zsh/vendor-completions/{name}"],
+}
+
+
+def to_be_installed(prefix, etc):
+    """Every tool, every manual page, every file of conf/; one that has no place is an error."""
+    for tool in TOOLS | {"ximssd"}:
+        yield f"{prefix}/{'sbin' if tool in ('ximssd', 'ximssctl') else 'bin'}/{tool}"
+    pages = [p for folder in ("conf", "tools", "tools/*") for p in glob.glob(os.path.join(ROOT, folder, "*.[158]"))]
+    for page in pages:
+        yield f"{prefix}/share/man/man{page[-1]}/{os.path.basename(page)}"
+    for path in glob.glob(os.path.join(ROOT, "conf", "*")) + glob.glob(os.path.join(ROOT, "conf/completion/*")):
+        if os.path.isfile(path) and path not in pages:
+            for place in PLACES[os.path.splitext(path)[1]]:
+                yield place.format(prefix=prefix, etc=etc, name=os.path.basename(path), stem=os.path.splitext(os.path.basename(path))[0])
+
+
+def files_in(folder):
+    return {os.path.relpath(os.path.join(d, f), folder): os.path.join(d, f) for d, _, fs in os.walk(folder) for f in fs}
 
 
 def test_install(tmp_path):
     done = run("make", "-s", *MAKE, f"DESTDIR={tmp_path}", "install", cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    there = {os.path.relpath(os.path.join(d, f), tmp_path): os.path.join(d, f) for d, _, fs in os.walk(tmp_path) for f in fs}
-    assert sorted(there) == INSTALLED.split()
+    there = files_in(tmp_path)
+    assert sorted(there) == sorted(to_be_installed("usr", "etc"))
     for name, path in there.items():
         assert os.stat(path).st_mode & 0o777 == (0o755 if "bin/" in name else 0o644), name
     sample = open(os.path.join(ROOT, "conf/ximssd.conf")).read()
@@ -185,6 +192,20 @@ def test_install(tmp_path):
     assert run("make", "-s", *MAKE, f"DESTDIR={tmp_path}", "install", cwd=ROOT).returncode == 0
     assert mine.read_text() == "# mine\n"
     assert (tmp_path / "etc/ximssd/ximssd.conf.sample").read_text() == sample
+    for name in ("ximssd.service", "ximssd.socket"):
+        assert open(there["usr/lib/systemd/system/" + name]).read() == open(os.path.join(ROOT, "conf", name)).read()
+
+
+def test_install_elsewhere(tmp_path):
+    """Another PREFIX takes the settings along, and the unit names what is there."""
+    done = run("make", "-s", *MAKE, f"DESTDIR={tmp_path}", "PREFIX=/opt/ximss", "install", cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    there = files_in(tmp_path)
+    assert sorted(there) == sorted(to_be_installed("opt/ximss", "opt/ximss/etc"))
+    unit = open(there["opt/ximss/lib/systemd/system/ximssd.service"]).read()
+    command = re.search(r"^ExecStart=(.*)$", unit, re.M).group(1).split()
+    assert command[0].lstrip("/") in there and command[command.index("-c") + 1].lstrip("/") in there
+    assert "/usr/sbin" not in unit and "/etc/ximssd/ximssd.conf" not in unit.replace("/opt/ximss/etc", "")
 
 
 # --- packages
