@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The ximssd authors
 #
-# For people: make run | check | all | lint | san | check-long | fuzz | bench | install | conf | clean
+# For people: make run | check | all | lint | san | check-long | fuzz | bench | install | deb | deb-check | conf | clean
 #   run      installs what is missing, builds, starts a demonstration server
 #   check    installs what is missing, builds, runs every test; last line: N passed, N failed
 #   san      the same tests, built with the address and undefined-behaviour sanitizers (clang, unless CC says otherwise)
 #   check-long  the long forms of tests that have one, and those of shm under the thread sanitizer; half an hour
 #   fuzz     every fuzz target for FUZZ_SECONDS (clang)
 #   install  to PREFIX, with DESTDIR
+#   deb      Debian packages, in BUILD/deb; MAINTAINER='Name <address>' is who answers for them
+#   deb-check  builds them, and installs, runs, removes and purges them in a fresh system; needs root
 #   conf     writes the committed sample file, manual page and completions anew from their tables
 # For work on one room, without installing anything: make programs | test-programs | tests | unit-ROOM
 # CC=gcc or clang; everything made goes to BUILD.
@@ -238,10 +240,24 @@ install: programs
 	install -m 644 conf/ximssd.conf $(etc)/ximssd.conf.sample
 	test -e $(etc)/ximssd.conf || install -m 644 conf/ximssd.conf $(etc)/ximssd.conf
 
+# conf/debian, in a copy of the tree
+MAINTAINER ?= The ximssd authors <ximssd@packages.invalid>
+DEB        := $(BUILD)/deb
+deb-tree:
+	@rm -rf $(DEB)/ximssd-$(VERSION)
+	@tools/deb-tree $(DEB)/ximssd-$(VERSION) $(VERSION) '$(MAINTAINER)'
+deb: packages-build packages-deb
+	@rm -rf $(DEB)
+	@$(MAKE) --no-print-directory deb-tree
+	@cd $(DEB)/ximssd-$(VERSION) && env -u MAKEFLAGS -u MAKELEVEL dpkg-buildpackage -us -uc -j$$(nproc)
+	@ls $(DEB)/*.deb
+deb-check: deb
+	@tests/deb/run $(DEB)
+
 clean:
 	rm -rf $(BUILD)
 
 FORCE:
-.PHONY: all run check check-long lint san install fuzz bench chroot-check clean programs test-programs tests unit replay libfuzzer conf FORCE
+.PHONY: all run check check-long lint san install deb deb-tree deb-check fuzz bench chroot-check clean programs test-programs tests unit replay libfuzzer conf FORCE
 .PRECIOUS: $(BUILD)/obj/%.o $(BUILD)/test/obj/%.o $(BUILD)/unit/% $(BUILD)/replay/% $(BUILD)/libfuzzer/%
 -include $(shell find $(BUILD)/obj $(BUILD)/test/obj -name '*.d' 2>/dev/null)

@@ -12,13 +12,12 @@ import sys
 import time
 
 import pytest
+from installed import TOOLS, to_be_installed
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("XIMSSD_BUILD", os.path.join(ROOT, "build"))
 MAKE = shlex.split(os.environ.get("XIMSSD_MAKE", f"BUILD={BUILD}"))
 SANITIZED = "XIMSSD_SANITIZED" in os.environ
-TOOLS = {os.path.basename(p)[:-2] for p in glob.glob(os.path.join(ROOT, "tools/*.c"))} \
-    | {p.split("/")[-2] for p in glob.glob(os.path.join(ROOT, "tools/*/*.c"))} - {"lib"}
 PROGRAMS = [os.path.join(BUILD, name) for name in ["ximssd", *sorted(TOOLS)]]
 # Libraries of each tool besides libc and libbsd.
 LOADED = {
@@ -150,29 +149,6 @@ def test_committed_texts_are_not_stale(what, path):
 
 # --- make install
 
-# Where a file of conf/ goes, by its name's end, under PREFIX or etc.
-PLACES = {
-    ".service": ["{prefix}/lib/systemd/system/{name}"], ".socket": ["{prefix}/lib/systemd/system/{name}"],
-    ".sysusers": ["{prefix}/lib/sysusers.d/ximssd.conf"], ".tmpfiles": ["{prefix}/lib/tmpfiles.d/ximssd.conf"],
-    ".conf": ["{etc}/ximssd/ximssd.conf", "{etc}/ximssd/ximssd.conf.sample"],
-    ".bash": ["{prefix}/share/bash-completion/completions/{stem}"], ".fish": ["{prefix}/share/fish/vendor_completions.d/{name}"],
-    "": ["{prefix}/share/zsh/vendor-completions/{name}"],
-}
-
-
-def to_be_installed(prefix, etc):
-    """Every tool, every manual page, every file of conf/; one that has no place is an error."""
-    for tool in TOOLS | {"ximssd"}:
-        yield f"{prefix}/{'sbin' if tool in ('ximssd', 'ximssctl') else 'bin'}/{tool}"
-    pages = [p for folder in ("conf", "tools", "tools/*") for p in glob.glob(os.path.join(ROOT, folder, "*.[158]"))]
-    for page in pages:
-        yield f"{prefix}/share/man/man{page[-1]}/{os.path.basename(page)}"
-    for path in glob.glob(os.path.join(ROOT, "conf", "*")) + glob.glob(os.path.join(ROOT, "conf/completion/*")):
-        if os.path.isfile(path) and path not in pages:
-            for place in PLACES[os.path.splitext(path)[1]]:
-                yield place.format(prefix=prefix, etc=etc, name=os.path.basename(path), stem=os.path.splitext(os.path.basename(path))[0])
-
-
 def files_in(folder):
     return {os.path.relpath(os.path.join(d, f), folder): os.path.join(d, f) for d, _, fs in os.walk(folder) for f in fs}
 
@@ -181,7 +157,7 @@ def test_install(tmp_path):
     done = run("make", "-s", *MAKE, f"DESTDIR={tmp_path}", "install", cwd=ROOT)
     assert done.returncode == 0, done.stderr
     there = files_in(tmp_path)
-    assert sorted(there) == sorted(to_be_installed("usr", "etc"))
+    assert sorted(there) == sorted(to_be_installed())
     for name, path in there.items():
         assert os.stat(path).st_mode & 0o777 == (0o755 if "bin/" in name else 0o644), name
     sample = open(os.path.join(ROOT, "conf/ximssd.conf")).read()
