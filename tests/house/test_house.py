@@ -179,8 +179,9 @@ def test_install_elsewhere(tmp_path):
     there = files_in(tmp_path)
     assert sorted(there) == sorted(to_be_installed("opt/ximss", "opt/ximss/etc"))
     unit = open(there["opt/ximss/lib/systemd/system/ximssd.service"]).read()
-    command = re.search(r"^ExecStart=(.*)$", unit, re.M).group(1).split()
-    assert command[0].lstrip("/") in there and command[command.index("-c") + 1].lstrip("/") in there
+    for command in re.findall(r"^Exec\w+=(.*)$", unit, re.M):
+        words = command.split()
+        assert words[0].lstrip("/") in there and words[words.index("-c") + 1].lstrip("/") in there
     assert "/usr/sbin" not in unit and "/etc/ximssd/ximssd.conf" not in unit.replace("/opt/ximss/etc", "")
 
 

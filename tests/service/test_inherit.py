@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The ximssd authors
 """Listening sockets from outside (sd_listen_fds(3)): Debian's systemd-socket-activate, and a parent in Python."""
-import fcntl
 import os
 import signal
 import socket
 import subprocess
 
 import pytest
+from service import Environments, HandsIn, tcp, unix
 from ximss import BUILD, Client, Server, free_port, wait_for
 
-from environ import Environments
 
 
 
@@ -24,61 +23,6 @@ def have_ipv6():
 
 
 needs_ipv6 = pytest.mark.skipif(not have_ipv6(), reason="this system has no IPv6")
-
-# Puts the descriptors named behind "--" where the protocol wants them, and becomes the server.
-HANDER = r"""
-import os, sys
-at = sys.argv.index("--")
-for i, fd in enumerate(sys.argv[1:at]):
-    os.dup2(int(fd), 3 + i)
-os.environ.setdefault("LISTEN_PID", str(os.getpid()))
-os.environ.setdefault("LISTEN_FDS", str(at - 1))
-os.execv(sys.argv[at + 1], sys.argv[at + 1:])
-"""
-
-
-def tcp(host, port, family=socket.AF_INET, listening=True, **options):
-    s = socket.socket(family)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if options.get("reuseport"):
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    if "v6only" in options:
-        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, options["v6only"])
-    s.bind((host, port))
-    if listening:
-        s.listen(16)
-    return s
-
-
-def unix(path, kind=socket.SOCK_STREAM):
-    s = socket.socket(socket.AF_UNIX, kind)
-    s.bind(path)
-    if kind != socket.SOCK_DGRAM:
-        s.listen(16)
-    return s
-
-
-class HandsIn(Server):
-    """A server that is started with sockets."""
-
-    def hand(self, *sockets, **env):
-        self.pass_fds = tuple(fcntl.fcntl(s.fileno(), fcntl.F_DUPFD, 200) for s in sockets)  # out of the way of 3, 4, ...
-        self.xargs = ["/usr/bin/python3", "-c", HANDER, *map(str, self.pass_fds), "--"]
-        self.env.update(env)
-
-    def refused(self):
-        """Starts, and must end by itself, with code 1; what it says."""
-        done = subprocess.run([*self.xargs, os.path.join(BUILD, "ximssd"), "-f", "-c", self.conf_path], timeout=30, env=self.env,
-                              pass_fds=self.pass_fds, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        assert done.returncode == 1, done.stderr
-        assert "serving" not in done.stderr
-        return done.stderr
-
-    def __exit__(self, *exc):
-        super().__exit__(*exc)
-        for fd in self.pass_fds:
-            os.close(fd)
-
 
 @pytest.fixture
 def server(tmp_path):

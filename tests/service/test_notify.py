@@ -3,45 +3,13 @@
 """The service manager's side of sd_notify(3): a datagram socket that knows who has written to it."""
 import os
 import signal
-import socket
-import struct
 import subprocess
 import time
 
 import pytest
+from service import Environments, Manager
 from ximss import BUILD, Server, wait_for
 
-from environ import Environments
-
-
-class Manager:
-    """Every message as a dictionary, with the pid that the kernel says it comes from, and when it came."""
-
-    def __init__(self, name):
-        self.name = name
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self.sock.bind("\0" + name[1:] if name.startswith("@") else name)
-        self.messages = []
-
-    def read(self):
-        while True:
-            try:
-                data, more, _, _ = self.sock.recvmsg(65536, 128, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                return self.messages
-            (pid,) = [struct.unpack("iII", d)[0] for level, kind, d in more if kind == socket.SCM_CREDENTIALS]
-            fields = dict(line.split("=", 1) for line in data.decode().splitlines())
-            self.messages.append((pid, fields, time.monotonic()))
-
-    def with_key(self, key):
-        return [fields[key] for _, fields, _ in self.read() if key in fields]
-
-    def wait(self, key, number=1):
-        return wait_for(lambda: len(self.with_key(key)) >= number and self.with_key(key)[-1])
-
-    def index(self, key):
-        return [i for i, (_, fields, _) in enumerate(self.read()) if key in fields]
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def defaults():
 def test_verify(tmp_path):
     """As installed; systemd-analyze looks whether the program is there."""
     for path in (SERVICE, SOCKET):
-        text = open(path).read().replace("/usr/sbin/ximssd", os.path.join(BUILD, "ximssd"))
+        text = open(path).read().replace("/usr/sbin/", BUILD + "/")
         (tmp_path / os.path.basename(path)).write_text(text)
     done = run("systemd-analyze", "verify", "--man=no", str(tmp_path / "ximssd.service"), str(tmp_path / "ximssd.socket"))
     assert done.returncode == 0 and done.stdout + done.stderr == ""
