@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-int ctlask_connect(const char *run_dir)
+static int open_socket(const char *run_dir, int flags)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
     if ((size_t)snprintf(sa.sun_path, sizeof sa.sun_path, "%s/" CTL_SOCKET, run_dir) >=
@@ -17,7 +17,7 @@ int ctlask_connect(const char *run_dir)
         errno = ENAMETOOLONG;
         return -1;
     }
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof sa) == 0)
         return fd;
     int e = errno;
@@ -27,7 +27,17 @@ int ctlask_connect(const char *run_dir)
     return -1;
 }
 
-static enum err put(int fd, const struct ctlask *q)
+int ctlask_connect(const char *run_dir)
+{
+    return open_socket(run_dir, 0);
+}
+
+int ctlask_connect_now(const char *run_dir)
+{
+    return open_socket(run_dir, SOCK_NONBLOCK);
+}
+
+enum err ctlask_put(int fd, const struct ctlask *q)
 {
     struct ctl_head head = {CTL_VERSION, (uint32_t)q->verb, q->target};
     struct buf b;
@@ -44,27 +54,33 @@ static enum err put(int fd, const struct ctlask *q)
     return e;
 }
 
+enum err ctlask_take(int fd, const struct ctlask *q, bool *last, enum err *verdict)
+{
+    char bytes[CTL_MAX + sizeof(struct ctl_reply)];
+    struct ctl_reply r;
+    struct str text;
+    ssize_t n;
+    do
+        n = recv(fd, bytes, sizeof bytes, 0);
+    while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        return n < 0 && errno == EAGAIN ? ERR_TIMEOUT : ERR_NET;
+    if (ctl_reply_parse((struct str){bytes, (size_t)n}, &r, &text) != ERR_OK)
+        return ERR_PACKET;
+    if (text.n != 0)
+        q->on_piece(q->ctx, &r, text);
+    *verdict = (enum err)r.err;
+    *last = r.last != 0;
+    return ERR_OK;
+}
+
 enum err ctlask(int fd, const struct ctlask *q, enum err *verdict)
 {
     static const struct timeval patience = {.tv_sec = CTLASK_PATIENCE};
-    char bytes[CTL_MAX + sizeof(struct ctl_reply)];
+    bool last = false;
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    enum err e = put(fd, q);
-    while (e == ERR_OK) {
-        struct ctl_reply r;
-        struct str text;
-        ssize_t n = recv(fd, bytes, sizeof bytes, 0);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 && errno == EAGAIN ? ERR_TIMEOUT : ERR_NET;
-        if (ctl_reply_parse((struct str){bytes, (size_t)n}, &r, &text) != ERR_OK)
-            return ERR_PACKET;
-        if (text.n != 0)
-            q->on_piece(q->ctx, &r, text);
-        *verdict = (enum err)r.err;
-        if (r.last != 0)
-            return ERR_OK;
-    }
+    enum err e = ctlask_put(fd, q);
+    while (e == ERR_OK && !last)
+        e = ctlask_take(fd, q, &last, verdict);
     return e;
 }

@@ -11,6 +11,8 @@
 
 /* The server whose run_dir this is. -1: errno says why; ENOENT, ECONNREFUSED: none runs. */
 int ctlask_connect(const char *run_dir);
+/* The same for those who wait in poll(): neither this nor what follows on the socket waits. EAGAIN: too many ask. */
+int ctlask_connect_now(const char *run_dir);
 
 struct ctlask {
     enum ctl_verb verb;
@@ -26,3 +28,10 @@ struct ctlask {
  * ERR_PACKET: one of another version, ERR_TOO_LONG: the body.
  */
 enum err ctlask(int fd, const struct ctlask *q, enum err *verdict) CHECKED;
+
+/*
+ * The two halves of it. ctlask_take() takes one packet: *last says whether it was the last, and then *verdict holds. Of a
+ * socket that does not wait: ERR_TIMEOUT: not yet.
+ */
+enum err ctlask_put(int fd, const struct ctlask *q) CHECKED;
+enum err ctlask_take(int fd, const struct ctlask *q, bool *last, enum err *verdict) CHECKED;
