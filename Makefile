@@ -90,7 +90,9 @@ $(GEN) &: src/ximss/ops.tbl
 
 # --- programs: build/ximssd, and build/NAME from tools/NAME.c or tools/NAME/*.c; tools/lib is what tools share
 
-tool_src = $(wildcard tools/$1.c tools/$1/*.c)
+# ximss-top becomes ximss-top-live on a terminal; all but its main is in both.
+more_ximss-top-live := $(filter-out %/main.c,$(wildcard tools/ximss-top/*.c))
+tool_src = $(wildcard tools/$1.c tools/$1/*.c) $(more_$1)
 tool_obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(call tool_src,$1))
 TOOLS    := $(sort $(patsubst tools/%.c,%,$(wildcard tools/*.c)) \
               $(filter-out lib,$(patsubst tools/%/,%,$(dir $(wildcard tools/*/*.c)))))
@@ -221,11 +223,15 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 units = $(DESTDIR)$(UNITDIR)
 etcdir  = $(if $(filter /usr,$(PREFIX)),,$(PREFIX))/etc/ximssd
 etc   = $(DESTDIR)$(etcdir)
+LIBEXEC := $(DESTDIR)$(PREFIX)/libexec/ximssd
+PARTS   := ximss-top-live
 install: programs
 	install -d $(SBIN) $(BIN) $(MAN)/man1 $(MAN)/man5 $(MAN)/man8 $(etc) $(units) $(LIB)/sysusers.d $(LIB)/tmpfiles.d
 	$(if $(DAEMON),install -m 755 $(BUILD)/ximssd $(SBIN))
 	$(if $(filter ximssctl,$(TOOLS)),install -m 755 $(BUILD)/ximssctl $(SBIN))
-	$(if $(filter-out ximssctl,$(TOOLS)),install -m 755 $(addprefix $(BUILD)/,$(filter-out ximssctl,$(TOOLS))) $(BIN))
+	$(if $(filter-out ximssctl $(PARTS),$(TOOLS)),install -m 755 $(addprefix $(BUILD)/,$(filter-out ximssctl $(PARTS),$(TOOLS))) $(BIN))
+	install -d $(LIBEXEC)
+	install -m 755 $(addprefix $(BUILD)/,$(PARTS)) $(LIBEXEC)
 	@for page in $(wildcard conf/*.[158] tools/*.[158] tools/*/*.[158]); do \
 	    echo "install -m 644 $$page $(MAN)/man$${page##*.}"; install -m 644 $$page $(MAN)/man$${page##*.}/; done
 	install -d $(BASH) $(ZSH) $(FISH)

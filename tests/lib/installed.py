@@ -17,11 +17,15 @@ PLACES = {
 }
 
 
+PARTS = {"ximss-top-live"}  # programs that another one starts
+
+
 def to_be_installed(prefix="usr", etc="etc", units=None):
     """Paths without the leading slash. A file of conf/ that has no place is an error."""
     units = units or f"{prefix}/lib/systemd/system"
     for tool in TOOLS | {"ximssd"}:
-        yield f"{prefix}/{'sbin' if tool in ('ximssd', 'ximssctl') else 'bin'}/{tool}"
+        folder = "sbin" if tool in ("ximssd", "ximssctl") else "libexec/ximssd" if tool in PARTS else "bin"
+        yield f"{prefix}/{folder}/{tool}"
     pages = [p for folder in ("conf", "tools", "tools/*") for p in glob.glob(os.path.join(ROOT, folder, "*.[158]"))]
     for page in pages:
         yield f"{prefix}/share/man/man{page[-1]}/{os.path.basename(page)}"

@@ -150,17 +150,40 @@ def test_counters(top, table):
     rows = csv.DictReader(io.StringIO(top("--run-dir", t.run_dir, "--csv", "--counters").out, newline=""), strict=True)
     assert {r["name"]: int(r["value"]) for r in rows} == want
     lines = top("--run-dir", t.run_dir, "--counters").lines
-    assert lines[1].split() == ["Element", "Value", "Unit", "Meaning"]
+    assert lines[1].split() == ["Element", "Value", "Kind", "Unit", "Meaning"]
     assert {x.split()[0]: int(x.split()[1]) for x in lines[2:]} == want
 
 
+# The list of protocol 1, 9.2.
+ELEMENTS = [
+    ("ximssActive", 0), ("ximssTotal", 1), ("ximssRejected", 1), ("ximssPassed", 1), ("ximssTrafficIn", 1),
+    ("ximssTrafficOut", 1), ("ximssSessionsActive", 0), ("ximssSessionsTotal", 1), ("ximssHTTPSessionsActive", 0),
+    ("ximssRequests", 1), ("ximssErrors", 1), ("ximssLoginsFailed", 1), ("httpUserActive", 0), ("httpUserTotal", 1),
+    ("httpUserTrafficIn", 1), ("httpUserTrafficOut", 1)]
+
+
 def test_element_names_are_those_of_the_protocol():
-    """The list of protocol 1, 9.2."""
-    assert [(c[0], c[1]) for c in COUNTERS] == [
-        ("ximssActive", 0), ("ximssTotal", 1), ("ximssRejected", 1), ("ximssPassed", 1), ("ximssTrafficIn", 1),
-        ("ximssTrafficOut", 1), ("ximssSessionsActive", 0), ("ximssSessionsTotal", 1), ("ximssHTTPSessionsActive", 0),
-        ("ximssRequests", 1), ("ximssErrors", 1), ("ximssLoginsFailed", 1), ("httpUserActive", 0), ("httpUserTotal", 1),
-        ("httpUserTrafficIn", 1), ("httpUserTrafficOut", 1)]
+    assert [(c[0], c[1]) for c in COUNTERS] == ELEMENTS
+
+
+def test_every_form_has_every_element(top, table):
+    """Name, value, kind, unit and help of each element of the protocol, in table, JSON and CSV."""
+    t = table()
+    t.add("worker-1.1", [], [7 * i for i in range(len(COUNTERS))])
+    t.save()
+    args = ["--run-dir", t.run_dir, "--counters"]
+    kinds = ("INTEGER", "COUNTER")
+    want = [(name, 7 * i, kinds[kind], unit, text) for i, ((name, kind), (_, _, unit, text)) in
+            enumerate(zip(ELEMENTS, COUNTERS, strict=True))]
+    assert all(text for *_, text in want) and {unit for _, _, _, unit, _ in want} == {"", "bytes"}
+    found = json.loads(top(*args, "--json").out)["counters"]
+    assert [(c["name"], c["value"], c["kind"], c["unit"], c["help"]) for c in found] == want
+    rows = csv.DictReader(io.StringIO(top(*args, "--csv").out, newline=""), strict=True)
+    assert [(r["name"], int(r["value"]), r["kind"], r["unit"], r["help"]) for r in rows] == want
+    lines = top(*args, "--once").lines
+    places = [lines[1].index(w) for w in ("Element", "Value", "Kind", "Unit", "Meaning")]
+    cells = [[line[a:b].strip() for a, b in zip(places, places[1:] + [None])] for line in lines[2:]]
+    assert [(n, int(v), k, u, x) for n, v, k, u, x in cells] == want
 
 
 def test_a_later_minor_version_with_longer_rows(top, table):
@@ -241,7 +264,8 @@ def test_not_a_table(top, tmp_path):
 
 
 def test_usage(top):
-    for args in (["--nonsense"], ["word"], ["--json", "--csv"], ["--account"]):
+    for args in (["--nonsense"], ["word"], ["--json", "--csv"], ["--account"], ["--once", "--plain"], ["-d", "0.09"],
+                 ["-d", "3601"], ["-d", "x"], ["-d", "1x"], ["-d", "nan"], ["-d", "inf"], ["-d", "-1"], ["-d", ""]):
         got = top(*args)
         assert got.code == 1 and got.out == "" and "--help" in got.err
     got = top("--help")
@@ -270,24 +294,27 @@ def test_output_that_cannot_be_written(top, table):
     assert done.returncode == 4 and b"cannot write" in done.stderr
 
 
-def test_on_a_terminal_it_goes_on(table):
-    """Without --once: a picture at once, a second one two seconds later."""
+def test_plain_goes_on(table):
+    """A picture at once and again after the delay, with an empty line between, on a terminal and elsewhere; the full screen
+    has tests of its own (tests/top)."""
     from conftest import BUILD
     t = three_rows(table)
     pid, fd = pty.fork()
     if pid == 0:
-        os.execv(os.path.join(BUILD, "ximss-top"), ["ximss-top", "--run-dir", t.run_dir])
+        os.execv(os.path.join(BUILD, "ximss-top"), ["ximss-top", "--run-dir", t.run_dir, "--plain", "-d", "0.1"])
     seen, end = b"", time.monotonic() + 15
-    while seen.count(b"3 of 3 selected") < 2 and time.monotonic() < end:
+    while seen.count(b"3 of 3 selected") < 3 and time.monotonic() < end:
         seen += os.read(fd, 65536)
     os.kill(pid, 15)
     os.waitpid(pid, 0)
     os.close(fd)
-    assert seen.count(b"3 of 3 selected") == 2
+    pictures = seen.replace(b"\r", b"").split(b"\n\n")
+    assert len(pictures) >= 3 and b"\x1b" not in seen
+    assert all(p.startswith(b"3 of 3 selected\nID ") and p.count(b"\n") >= 3 for p in pictures[:2])
 
 
 def test_man_page_and_help_agree(top):
-    with open(os.path.join(ROOT, "tools", "ximss-top.1"), encoding="ascii") as f:
+    with open(os.path.join(ROOT, "tools/ximss-top/ximss-top.1"), encoding="ascii") as f:
         page = f.read().replace("\\-", "-")
     options = set(re.findall(r"--[a-z-]+", top("--help").out))
     assert options and options <= set(re.findall(r"--[a-z-]+", page))

@@ -52,12 +52,13 @@ static void session(struct buf *b, const struct item *it)
 static void counters(struct view *v)
 {
     struct shm_value val;
-    buf_lit(v->out, "name,kind,unit,value\r\n");
+    buf_lit(v->out, "name,kind,unit,value,help\r\n");
     for (size_t i = 0; shm_reader_value(v->reader, i, &val); i++) {
         text(v->out, val.name);
-        text(v->out, val.kind == SHM_COUNTER ? "COUNTER" : "INTEGER");
+        text(v->out, view_kind(val.kind));
         text(v->out, val.unit);
-        buf_u64(v->out, val.value);
+        number(v->out, val.value);
+        field(v->out, val.help);
         buf_lit(v->out, "\r\n");
         view_flush(v, false);
     }

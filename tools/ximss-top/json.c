@@ -141,9 +141,10 @@ static void counters(struct view *v)
         buf_add(v->out, ",\n", i != 0 ? 2 : 0);
         buf_lit(v->out, "{\"name\":");
         quoted(v->out, val.name);
-        TEXT(v->out, "kind", val.kind == SHM_COUNTER ? "COUNTER" : "INTEGER");
+        TEXT(v->out, "kind", view_kind(val.kind));
         TEXT(v->out, "unit", val.unit);
         NUM(v->out, "value", val.value);
+        TEXT(v->out, "help", val.help);
         buf_char(v->out, '}');
         view_flush(v, false);
     }

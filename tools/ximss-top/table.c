@@ -4,16 +4,12 @@
 
 #include <stdio.h>
 
-enum { COLUMNS = 6, GAP = 2 };
+enum { GAP = 2 };
 
-struct cells {
-    struct item it;
-    char id[16], ip[INET6_ADDRSTRLEN + 2], connected[32], running[32];
-    const char *text[COLUMNS];
-};
+const char *const view_heads[VIEW_COLUMNS] = {"ID",        "IP Address", "Account",
+                                              "Connected", "Status",     "Running"};
 
-/* A number and a unit without blank (protocol 1, 9.1). */
-static void span(char *out, size_t n, int64_t s)
+void view_span(char *out, size_t n, int64_t s)
 {
     if (s < 60)
         snprintf(out, n, "%llusec", (unsigned long long)s);
@@ -23,6 +19,20 @@ static void span(char *out, size_t n, int64_t s)
         snprintf(out, n, "%lluh", (unsigned long long)s / (60 * 60));
     else
         snprintf(out, n, "%llud", (unsigned long long)s / (24 * 60 * 60));
+}
+
+void view_state(const struct shm_server *s, char *out, size_t n)
+{
+    char ago[32];
+    out[0] = 0;
+    if (s->running)
+        return;
+    if (s->silence < 0) {
+        snprintf(out, n, "server is not running");
+    } else {
+        view_span(ago, sizeof(ago), s->silence / CLOCK_SEC);
+        snprintf(out, n, "server is not running (last heard of %s ago)", ago);
+    }
 }
 
 /* Characters of well-formed UTF-8. */
@@ -58,42 +68,40 @@ static void widen(const char *const *text, size_t *wide, size_t columns)
     }
 }
 
-static void cells_of(const struct view *v, const struct shm_row *row, struct cells *c)
+void view_cells(const struct view *v, const struct shm_row *row, struct view_cells *c)
 {
     view_item(v, row, &c->it);
     snprintf(c->id, sizeof(c->id), "%u", c->it.id);
     snprintf(c->ip, sizeof(c->ip), "[%s]", c->it.ip);
-    span(c->connected, sizeof(c->connected), c->it.connected);
+    view_span(c->connected, sizeof(c->connected), c->it.connected);
     c->running[0] = 0;
     if (c->it.running)
-        span(c->running, sizeof(c->running), c->it.since);
-    const char *text[COLUMNS] = {c->id,        c->ip,        c->it.account,
-                                 c->connected, c->it.status, c->running};
+        view_span(c->running, sizeof(c->running), c->it.since);
+    const char *text[VIEW_COLUMNS] = {c->id,        c->ip,        c->it.account,
+                                      c->connected, c->it.status, c->running};
     memcpy(c->text, text, sizeof(text));
 }
 
 static void sessions(struct view *v)
 {
-    static const char *const head[COLUMNS] = {"ID",        "IP Address", "Account",
-                                              "Connected", "Status",     "Running"};
-    size_t wide[COLUMNS] = {0};
-    struct cells c;
-    widen(head, wide, COLUMNS);
+    size_t wide[VIEW_COLUMNS] = {0};
+    struct view_cells c;
+    widen(view_heads, wide, VIEW_COLUMNS);
     for (size_t i = 0; i < v->selected; i++) {
-        cells_of(v, v->row[i], &c);
-        widen(c.text, wide, COLUMNS);
+        view_cells(v, v->row[i], &c);
+        widen(c.text, wide, VIEW_COLUMNS);
     }
-    line(v->out, head, wide, COLUMNS);
+    line(v->out, view_heads, wide, VIEW_COLUMNS);
     for (size_t i = 0; i < v->selected; i++) {
-        cells_of(v, v->row[i], &c);
-        line(v->out, c.text, wide, COLUMNS);
+        view_cells(v, v->row[i], &c);
+        line(v->out, c.text, wide, VIEW_COLUMNS);
         view_flush(v, false);
     }
 }
 
 static void counters(struct view *v)
 {
-    static const char *const head[] = {"Element", "Value", "Unit", "Meaning"};
+    static const char *const head[] = {"Element", "Value", "Kind", "Unit", "Meaning"};
     size_t wide[ARRAY_LEN(head)] = {0};
     struct shm_value val;
     char n[32];
@@ -103,7 +111,8 @@ static void counters(struct view *v)
             line(v->out, head, wide, ARRAY_LEN(head));
         for (size_t i = 0; shm_reader_value(v->reader, i, &val); i++) {
             snprintf(n, sizeof(n), "%llu", (unsigned long long)val.value);
-            const char *text[ARRAY_LEN(head)] = {val.name, n, val.unit, val.help};
+            const char *text[ARRAY_LEN(head)] = {val.name, n, view_kind(val.kind), val.unit,
+                                                 val.help};
             if (pass == 0)
                 widen(text, wide, ARRAY_LEN(head));
             else
@@ -115,14 +124,11 @@ static void counters(struct view *v)
 
 void view_table(struct view *v)
 {
-    char ago[32];
+    char state[100];
+    view_state(v->server, state, sizeof(state));
     buf_printf(v->out, "%zu of %zu selected\n", v->selected, v->total);
-    if (!v->server->running && v->server->silence < 0) {
-        buf_lit(v->out, "server is not running\n");
-    } else if (!v->server->running) {
-        span(ago, sizeof(ago), v->server->silence / CLOCK_SEC);
-        buf_printf(v->out, "server is not running (last heard of %s ago)\n", ago);
-    }
+    if (state[0] != 0)
+        buf_printf(v->out, "%s\n", state);
     if (v->counters)
         counters(v);
     else if (v->server->running)

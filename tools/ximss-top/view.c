@@ -13,11 +13,12 @@
 static bool contains(const char *text, const char *part)
 {
     struct str p = str_of(part);
+    char first = str_lower(part[0]);
     for (struct str t = str_of(text);; t.p++, t.n--) {
-        if (str_istarts(t, p))
+        if (str_lower(*t.p) == first && str_istarts(t, p))
             return true;
         if (t.n == 0)
-            return false;
+            return p.n == 0;
     }
 }
 
@@ -41,20 +42,34 @@ static void ip_text(const struct shm_row *row, char *out)
         inet_ntop(AF_INET6, row->address, out, INET6_ADDRSTRLEN);
 }
 
+const char *view_status(const struct view *v, const struct shm_row *row, char number[VIEW_NUMBER])
+{
+    const char *text = row->op != 0 ? shm_reader_op_monitor(v->reader, row->op)
+                                    : shm_reader_state(v->reader, row->state);
+    if (text != NULL && text[0] == 0 && row->op != 0)
+        text = shm_reader_op(v->reader, row->op);
+    if (text != NULL)
+        return text;
+    if (row->op != 0)
+        snprintf(number, VIEW_NUMBER, "operation %u", row->op);
+    else
+        snprintf(number, VIEW_NUMBER, "state %u", row->state);
+    return number;
+}
+
 static bool matches(const struct view *v, const struct shm_row *row)
 {
-    char text[SHM_TEXT_MAX(SHM_ACCOUNT_LEN)];
-    if (v->account != NULL) {
-        shm_field_text(row->account, sizeof(row->account), text);
-        if (!contains(text, v->account))
-            return false;
-    }
-    if (v->ip != NULL) {
-        ip_text(row, text);
-        if (!contains(text, v->ip))
-            return false;
-    }
-    return true;
+    char account[SHM_TEXT_MAX(SHM_ACCOUNT_LEN)], ip[INET6_ADDRSTRLEN], number[VIEW_NUMBER];
+    if (v->account != NULL || v->any != NULL)
+        shm_field_text(row->account, sizeof(row->account), account);
+    if (v->account != NULL && !contains(account, v->account))
+        return false;
+    if (v->ip != NULL || v->any != NULL)
+        ip_text(row, ip);
+    if (v->ip != NULL && !contains(ip, v->ip))
+        return false;
+    return v->any == NULL || contains(account, v->any) || contains(ip, v->any) ||
+           contains(view_status(v, row, number), v->any);
 }
 
 /* By id: a radix sort, byte by byte; bytes that are the same everywhere cost one look. ERR_NOMEM. */
@@ -112,26 +127,15 @@ void view_free(struct view *v)
     v->selected = v->total = 0;
 }
 
-/* Whole seconds from `then` to now; whatever a row says, not negative. */
-static int64_t seconds(const struct view *v, int64_t then)
+int64_t view_age(const struct view *v, int64_t then)
 {
     int64_t d;
-    return __builtin_sub_overflow(v->now, then, &d) || d < 0 ? 0 : d / CLOCK_SEC;
+    return __builtin_sub_overflow(v->now, then, &d) || d < 0 ? 0 : d;
 }
 
-static const char *status(const struct view *v, const struct shm_row *row, struct item *it)
+static int64_t seconds(const struct view *v, int64_t then)
 {
-    const char *text = row->op != 0 ? shm_reader_op_monitor(v->reader, row->op)
-                                    : shm_reader_state(v->reader, row->state);
-    if (text != NULL && text[0] == 0 && row->op != 0)
-        text = shm_reader_op(v->reader, row->op);
-    if (text != NULL)
-        return text;
-    if (row->op != 0)
-        snprintf(it->number, sizeof(it->number), "operation %u", row->op);
-    else
-        snprintf(it->number, sizeof(it->number), "state %u", row->state);
-    return it->number;
+    return view_age(v, then) / CLOCK_SEC;
 }
 
 static uint64_t clamp(uint64_t n)
@@ -145,7 +149,7 @@ void view_item(const struct view *v, const struct shm_row *row, struct item *it)
     it->port = row->port;
     ip_text(row, it->ip);
     shm_field_text(row->account, sizeof(row->account), it->account);
-    it->status = status(v, row, it);
+    it->status = view_status(v, row, it->number);
     it->transport = row->transport == SHM_TRANSPORT_TCP    ? "tcp"
                     : row->transport == SHM_TRANSPORT_HTTP ? "http"
                                                            : "";
