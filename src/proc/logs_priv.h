@@ -17,7 +17,7 @@ struct logs {
     dev_t dev;                      /* of what was opened */
     ino_t ino;
     struct timespec ctim; /* of a socket: numbers of inodes come again */
-    bool complained; /* that it cannot be opened */
+    bool complained;      /* that it cannot be opened */
 };
 
 /* All children get the rules. */

@@ -202,7 +202,8 @@ static const struct verb verbs[CTL_VERB_COUNT] = {
     [CTL_LOG] = {.print = log_print},
     [CTL_LOG_SET] = {.body = log_set, .done = "level set"},
     [CTL_LOG_RESET] = {.body = log_reset, .done = "level reset"},
-    [CTL_UPGRADE] = {.done = "the program is executed anew; the log and `ximssctl status` show how far it is"},
+    [CTL_UPGRADE] =
+        {.done = "the program is executed anew; the log and `ximssctl status` show how far it is"},
     [CTL_STATUS] = {.complete = status_complete, .print = status_print},
 };
 
