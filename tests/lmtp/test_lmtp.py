@@ -392,6 +392,16 @@ def test_idle(tmp_path):
             assert conn.answer() is None
 
 
+def test_idle_in_real_time(tmp_path):
+    """Its twin without a moved clock."""
+    with Server(tmp_path, conf="[lmtp]\nidle = 1s\n") as server:
+        c = Raw(server).hello()
+        begin = time.monotonic()
+        assert c.answer().startswith("421 4.4.2 ")
+        assert c.answer() is None
+        assert 0.5 < time.monotonic() - begin < 10
+
+
 # --- others die
 
 
