@@ -20,6 +20,8 @@ struct db_stmt {
     bool writes;
 };
 
+#define DB_LACKING 8
+
 /* The sentences of a transaction, prepared once. */
 enum db_word {
     DB_BEGIN_WRITE,
@@ -43,7 +45,8 @@ struct db {
     char *path;
     struct idmap stmts; /* address of the SQL text -> struct db_stmt */
     sqlite3_stmt *words[DB_WORDS];
-    uint32_t open; /* statements in use */
+    uint32_t open;                      /* statements in use */
+    struct db_stmt lacking[DB_LACKING]; /* stand for those that there was no memory for */
 
     bool round, request, broken;
     bool tx;        /* the round has begun its transaction */

@@ -25,11 +25,28 @@ static enum err engine_failed(struct db_stmt *st, int rc)
     return ERR_DB;
 }
 
+/* One that can do nothing; few are open at one time. */
+static struct db_stmt *lacking(struct db *db, const char *sql)
+{
+    struct db_stmt *st = db->lacking;
+
+    while (st->open)
+        BUG_IF(++st == db->lacking + DB_LACKING);
+    *st = (struct db_stmt){.db = db, .sql = sql};
+    return st;
+}
+
+static bool is_lacking(const struct db_stmt *st)
+{
+    return st >= st->db->lacking && st < st->db->lacking + DB_LACKING;
+}
+
 static struct db_stmt *prepare(struct db *db, const char *sql)
 {
     struct db_stmt *st = calloc(1, sizeof *st);
 
-    BUG_IF(st == NULL); /* a fixed, small number of these per process */
+    if (st == NULL)
+        return lacking(db, sql);
     st->db = db;
     st->sql = sql;
     if (sqlite3_prepare_v3(db->h, sql, -1, SQLITE_PREPARE_PERSISTENT, &st->s, NULL) != SQLITE_OK) {
@@ -38,7 +55,10 @@ static struct db_stmt *prepare(struct db *db, const char *sql)
         return st;
     }
     st->writes = sqlite3_stmt_readonly(st->s) == 0;
-    BUG_IF(idmap_put(&db->stmts, (uintptr_t)sql, st) != ERR_OK);
+    if (idmap_put(&db->stmts, (uintptr_t)sql, st) != ERR_OK) {
+        sqlite3_finalize(st->s);
+        st->s = NULL;
+    }
     return st;
 }
 
@@ -62,7 +82,8 @@ void db_done(struct db_stmt *st)
     st->open = false;
     st->db->open--;
     if (st->s == NULL) { /* not in the cache: the next call tries again */
-        free(st);
+        if (!is_lacking(st))
+            free(st);
         return;
     }
     sqlite3_reset(st->s); /* repeats the step's error, which has been told */
