@@ -3,6 +3,7 @@
 #include "auth/verifier.h"
 
 #include <crypt.h>
+#include <errno.h>
 #include <gsasl.h>
 #include <stdlib.h>
 
@@ -52,7 +53,12 @@ static enum err prepare(struct str password, struct prepared *out)
     if (is_plain_ascii(password))
         return ERR_OK;
     char *mapped = NULL;
-    if (gsasl_saslprep(z, GSASL_ALLOW_UNASSIGNED, &mapped, NULL) != GSASL_OK || mapped == NULL)
+    int rc = gsasl_saslprep(z, GSASL_ALLOW_UNASSIGNED, &mapped, NULL);
+    if (rc == GSASL_MALLOC_ERROR) {
+        prepared_free(out);
+        return ERR_NOMEM;
+    }
+    if (rc != GSASL_OK || mapped == NULL)
         return ERR_OK;
     if (mapped[0] == '\0') {
         gsasl_free(mapped);
@@ -83,6 +89,7 @@ static void crypt_phrase(const struct prepared *pw, char to[CRYPT_MAX + 1])
     explicit_bzero(digest, sizeof digest);
 }
 
+/* ERR_SYNTAX: nobody's setting; ERR_NOMEM, ERR_INTERNAL: it could not be done now. */
 static enum err crypt_make(const struct prepared *pw, const char *setting,
                            char out[VERIFIER_HASH_MAX + 1])
 {
@@ -90,8 +97,9 @@ static enum err crypt_make(const struct prepared *pw, const char *setting,
     if (data == NULL)
         return ERR_NOMEM;
     crypt_phrase(pw, data->input);
+    errno = 0;
     const char *hash = crypt_rn(data->input, setting, data, (int)sizeof *data);
-    enum err e = ERR_INTERNAL;
+    enum err e = errno == EINVAL || errno == ERANGE ? ERR_SYNTAX : ERR_INTERNAL;
     if (hash != NULL && hash[0] != '*' && strlen(hash) <= VERIFIER_HASH_MAX) {
         memcpy(out, hash, strlen(hash) + 1);
         e = ERR_OK;
@@ -108,20 +116,23 @@ static enum err new_setting(uint32_t cost, char to[CRYPT_GENSALT_OUTPUT_SIZE])
                : ERR_INTERNAL;
 }
 
-bool verifier_check(struct str hash, struct str password)
+enum err verifier_check(struct str hash, struct str password, bool *right)
 {
-    char setting[VERIFIER_HASH_MAX + 1], got[VERIFIER_HASH_MAX + 1];
+    char setting[VERIFIER_HASH_MAX + 1], got[VERIFIER_HASH_MAX + 1] = "";
     struct prepared pw;
+    *right = false;
     if (!is_usable(password) || hash.n == 0 || hash.n > VERIFIER_HASH_MAX)
-        return false;
+        return ERR_OK;
     memcpy(setting, hash.p, hash.n);
     setting[hash.n] = '\0';
-    if (prepare(password, &pw) != ERR_OK)
-        return false;
-    bool right = crypt_make(&pw, setting, got) == ERR_OK && str_eq_secret(str_of(got), hash);
+    enum err e = prepare(password, &pw);
+    if (e != ERR_OK)
+        return e;
+    e = crypt_make(&pw, setting, got);
+    *right = e == ERR_OK && str_eq_secret(str_of(got), hash);
     prepared_free(&pw);
     explicit_bzero(got, sizeof got);
-    return right;
+    return e != ERR_SYNTAX ? e : ERR_OK;
 }
 
 /* --- making */

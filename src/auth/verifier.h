@@ -68,9 +68,11 @@ enum err verifier_policy(struct str password, const struct verifier_options *opt
 /* Slow (hasher). ERR_PASSWORD_POLICY, ERR_INTERNAL (libxcrypt refused), ERR_NOMEM. */
 enum err verifier_make(struct str password, const struct verifier_options *opt,
                        struct verifiers *out) CHECKED;
-/* Slow (hasher). Constant-time comparison; false for an empty or over-long password and an unusable
- * hash. */
-bool verifier_check(struct str hash, struct str password);
+/*
+ * Slow (hasher). Constant-time comparison; not right: also an empty or over-long password, and an unusable hash. ERR_NOMEM,
+ * ERR_INTERNAL: it could not be found out, which is nobody's failed login.
+ */
+enum err verifier_check(struct str hash, struct str password, bool *right) CHECKED;
 /* The SCRAM keys alone, with this salt. Slow. A part of verifier_make(), open for tests with given salts. */
 enum err verifier_scram(struct str password, struct str salt, uint32_t iterations,
                         struct scram_keys *out) CHECKED;

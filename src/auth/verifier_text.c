@@ -205,8 +205,10 @@ enum err verifier_job_run(uint32_t job, struct str body, struct buf *answer)
     struct str password = ipc_get_str(&in);
     if (ipc_in_end(&in) != ERR_OK)
         return ERR_PACKET;
-    ipc_put_u32(answer, verifier_check(hash, password));
-    return buf_err(answer);
+    bool right;
+    enum err e = verifier_check(hash, password, &right);
+    ipc_put_u32(answer, right);
+    return e == ERR_OK ? buf_err(answer) : e;
 }
 
 enum err verifier_job_checked(struct str body, bool *right)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "auth/pwchange.h"
+#include "tests/unit/auth/is_right.h"
 
 #define S INT64_C(1000000000)
 
@@ -289,7 +290,7 @@ static enum err change(struct world *w, const char *old, const char *new, const 
     if (next == PWCHANGE_CHECK)
         next = pwchange_checked(
             &c, w->d, &w->env,
-            verifier_check(str_of(c.account.verifiers.hash), buf_slice(&c.old_password)), S);
+            is_right(str_of(c.account.verifiers.hash), buf_slice(&c.old_password)), S);
     if (next == PWCHANGE_MAKE) {
         struct verifiers v;
         enum err e = verifier_make(buf_slice(&c.new_password), &quick, &v);
@@ -307,7 +308,7 @@ static bool is_password(struct world *w, const char *password)
 {
     struct account a;
     assert_int_equal(directory_find_id(w->d, w->id, &a), ERR_OK);
-    return verifier_check(str_of(a.verifiers.hash), str_of(password));
+    return is_right(str_of(a.verifiers.hash), str_of(password));
 }
 
 static void test_pwchange(void **state)

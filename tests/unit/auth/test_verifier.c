@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "codec/ipcmsg.h"
+#include "tests/unit/auth/is_right.h"
 
 /* The cheapest yescrypt: what is tested is not its cost. */
 static const struct verifier_options quick = {.cost = 1, .iterations = 10000, .min_length = 6};
@@ -20,7 +21,7 @@ static void check_round(struct str password)
     assert_true(v.has_scram);
     assert_false(v.has_cram);
     assert_true(str_starts(str_of(v.hash), STR("$y$")));
-    assert_true(verifier_check(str_of(v.hash), password));
+    assert_true(is_right(str_of(v.hash), password));
     buf_init(&text, VERIFIER_TEXT_MAX);
     verifier_put(&text, &v);
     assert_int_equal(buf_err(&text), ERR_OK);
@@ -61,7 +62,7 @@ static void test_saslprep(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct verifiers v;
         assert_int_equal(verifier_make(str_of(rows[i].set), &quick, &v), ERR_OK);
-        assert_int_equal(verifier_check(str_of(v.hash), str_of(rows[i].typed)), rows[i].same);
+        assert_int_equal(is_right(str_of(v.hash), str_of(rows[i].typed)), rows[i].same);
     }
 }
 
@@ -79,11 +80,11 @@ static void test_lengths(void **state)
         assert_int_equal(verifier_make(password, &quick, &v), fine ? ERR_OK : ERR_PASSWORD_POLICY);
         if (!fine)
             continue;
-        assert_true(verifier_check(str_of(v.hash), password));
+        assert_true(is_right(str_of(v.hash), password));
         /* every byte counts, also those that libxcrypt does not take */
-        assert_false(verifier_check(str_of(v.hash), str_sub(password, 0, n[i] - 1)));
+        assert_false(is_right(str_of(v.hash), str_sub(password, 0, n[i] - 1)));
         if (n[i] < VERIFIER_PASSWORD_MAX)
-            assert_false(verifier_check(str_of(v.hash), (struct str){text, n[i] + 1}));
+            assert_false(is_right(str_of(v.hash), (struct str){text, n[i] + 1}));
     }
 }
 
@@ -113,14 +114,14 @@ static void test_foreign_hashes(void **state)
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(hash); i++) {
-        assert_true(verifier_check(str_of(hash[i]), STR("correct-horse")));
-        assert_false(verifier_check(str_of(hash[i]), STR("correct-house")));
+        assert_true(is_right(str_of(hash[i]), STR("correct-horse")));
+        assert_false(is_right(str_of(hash[i]), STR("correct-house")));
     }
-    assert_false(verifier_check(STR("*"), STR("correct-horse")));
-    assert_false(verifier_check(STR(""), STR("correct-horse")));
-    assert_false(verifier_check(STR("correct-horse"), STR("correct-horse")));
-    assert_false(verifier_check(STR("*0"), STR("correct-horse")));
-    assert_false(verifier_check(STR("$y$"), STR("correct-horse")));
+    assert_false(is_right(STR("*"), STR("correct-horse")));
+    assert_false(is_right(STR(""), STR("correct-horse")));
+    assert_false(is_right(STR("correct-horse"), STR("correct-horse")));
+    assert_false(is_right(STR("*0"), STR("correct-horse")));
+    assert_false(is_right(STR("$y$"), STR("correct-horse")));
 }
 
 /* StoredKey and ServerKey as Python's hashlib computes them. */
