@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -262,6 +263,14 @@ static void serve_polls(struct master *m, const struct pollfd *p, nfds_t n)
     ctl_serve(m->ctl, p + 1 + m->nchildren, n - 1 - m->nchildren);
 }
 
+/* poll() had no memory: the server goes on, and so do we, a little later. */
+static void rest(void)
+{
+    struct timespec t = {.tv_nsec = 50 * CLOCK_MS};
+    log_write(LOG_FAILURES, "MASTER", 0, NULL, "poll: %s", strerror(errno));
+    nanosleep(&t, NULL);
+}
+
 static void loop(struct master *m)
 {
     struct pollfd polls[1 + CHILDREN_MAX + CTL_POLLS];
@@ -289,7 +298,7 @@ static void loop(struct master *m)
         nfds_t n = fill_polls(m, polls);
         log_flush();
         if (poll(polls, n, m->stopping ? 50 : 200) < 0 && errno != EINTR)
-            break;
+            rest();
         serve_polls(m, polls, n);
         bool all = true;
         for (uint32_t i = 0; i < m->nchildren; i++)
@@ -334,6 +343,14 @@ static enum err take_signals(struct master *m)
     return m->signal_fd >= 0 ? ERR_OK : ERR_SYS;
 }
 
+/* Of steps that do not say themselves what is missing. */
+static enum err say_why(const char *what, enum err e)
+{
+    if (e != ERR_OK)
+        log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s: %s", what, strerror(errno));
+    return e;
+}
+
 int master_run(const struct master_options *opt)
 {
     struct master m = {.conf_path = opt->conf_path,
@@ -347,19 +364,20 @@ int master_run(const struct master_options *opt)
                        .ready_pipe = -1,
                        .notify.fd = -1,
                        .pidfile.fd = -1};
+    clock_init();
     arena_init(&m.conf_arena, 64u << 20);
     reload_init(&m.reload);
     upgrade_init(&m.upgrade);
     inherit_take(&m.inherit);
-    enum err e = have_standard_files();
+    enum err e = say_why("standard files", have_standard_files());
     if (e == ERR_OK)
         e = master_tell_open(&m, opt);
     if (e == ERR_OK) /* first of all: a SIGTERM during the start is not lost */
-        e = take_signals(&m);
+        e = say_why("signals", take_signals(&m));
     if (e == ERR_OK)
         e = master_prepare(&m);
     if (e == ERR_OK)
-        e = master_children(&m);
+        e = say_why("list of processes", master_children(&m));
     if (e == ERR_OK)
         loop(&m);
     log_write(LOG_MAJOR, "MASTER", 0, NULL, e == ERR_OK ? "stopped" : "cannot start");
@@ -382,6 +400,7 @@ int master_resume(int fd)
                        .notify.fd = -1,
                        .pidfile.fd = -1,
                        .resumed = true};
+    clock_init();
     arena_init(&m.conf_arena, 64u << 20);
     reload_init(&m.reload);
     enum err e = upgrade_resume(&m, fd);
