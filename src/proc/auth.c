@@ -94,9 +94,7 @@ static enum err start(struct child *c)
         e = open_directory(a);
     if (e == ERR_OK)
         e = make_dummy(a);
-    if (e != ERR_OK)
-        log_write(LOG_FAILURES, "AUTH", 0, NULL, "cannot start: %s", err_name(e));
-    else
+    if (e == ERR_OK)
         loop_timer_set(c->loop, &a->tick, TICK);
     return e;
 }

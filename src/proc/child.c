@@ -33,6 +33,14 @@ void child_leave(struct child *c, int exit_code)
     loop_stop(c->loop);
 }
 
+void child_cannot_start(const struct child *c, const char *what, const char *why)
+{
+    log_write(LOG_FAILURES, "CHILD", 0, NULL, "%s %u: cannot start: %s: %s", ipc_role_name(c->role),
+              c->number + 1, what, why);
+    log_flush();
+    _exit(1);
+}
+
 /* --- peers */
 
 static void peer_closed(void *p)
@@ -150,14 +158,15 @@ static void drop_peer(struct child *c, const struct ipc_item *it)
 
 /* --- what the master hands out */
 
-static void *map_shared(const struct ipc_item *it, size_t *bytes)
+static void *map_shared(const struct child *c, const struct ipc_item *it, size_t *bytes)
 {
     struct ipc_in in = {it->body, false};
     *bytes = (size_t)ipc_get_u64(&in);
     BUG_IF(ipc_in_end(&in) != ERR_OK);
     void *mem = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_SHARED, it->fd, 0);
     close(it->fd);
-    BUG_IF(mem == MAP_FAILED);
+    if (mem == MAP_FAILED)
+        child_cannot_start(c, "shared memory", strerror(errno));
     return mem;
 }
 
@@ -167,7 +176,8 @@ static void take_segment(struct child *c, const struct ipc_item *it)
     uint64_t bytes = ipc_get_u64(&in);
     int rc = ipc_in_end(&in) == ERR_OK ? shm_attach(&c->shm, it->fd, (size_t)bytes) : EPROTO;
     close(it->fd);
-    BUG_IF(rc != 0);
+    if (rc != 0)
+        child_cannot_start(c, "its part of the shared table", strerror(rc));
 }
 
 static void end_of_round(void *arg);
@@ -178,11 +188,9 @@ static void begin(struct child *c, const struct ipc_item *it)
     c->banks = ipc_get_u32(&in);
     c->keepers = ipc_get_u32(&in);
     BUG_IF(ipc_in_end(&in) != ERR_OK);
-    if (c->hooks->start(c) != ERR_OK) {
-        log_flush();
-        child_leave(c, 1);
-        return;
-    }
+    enum err e = c->hooks->start(c);
+    if (e != ERR_OK)
+        child_cannot_start(c, "opening what it needs", err_name(e));
     loop_check_add(c->loop, end_of_round,
                    c); /* behind those that start() has added: what they produce leaves too */
     c->started = true;
@@ -223,10 +231,10 @@ static void master_item(struct bus_peer *b, const struct ipc_item *it)
         take_segment(c, it);
         break;
     case IPC_GATE:
-        c->gate_mem = map_shared(it, &c->gate_bytes);
+        c->gate_mem = map_shared(c, it, &c->gate_bytes);
         break;
     case IPC_FAILLOG:
-        c->faillog_mem = map_shared(it, &c->faillog_bytes);
+        c->faillog_mem = map_shared(c, it, &c->faillog_bytes);
         break;
     case IPC_PEER:
         add_peer(c, it);
@@ -318,10 +326,10 @@ void child_ignore_signals(void)
 int child_run(struct child *c)
 {
     if (loop_new(&c->loop) != ERR_OK)
-        return 1;
+        child_cannot_start(c, "no event loop", strerror(errno));
     bus_init(&c->master, CHILD_BUS_FD, c->role, IPC_ROLE_MASTER, master_item, c);
     if (loop_io_open(c->loop, &c->master_io, CHILD_BUS_FD, LOOP_READ, master_ready, c) != ERR_OK)
-        return 1;
+        child_cannot_start(c, "no way to the master", strerror(errno));
     timer_init(&c->beat, beat);
     loop_timer_set(c->loop, &c->beat, BEAT);
     loop_run(c->loop);

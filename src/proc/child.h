@@ -100,6 +100,8 @@ void child_ignore_signals(void);
 /* Runs until stopped. */
 int child_run(struct child *c);
 void child_leave(struct child *c, int exit_code);
+/* Says so in the log, and ends: something is missing that there has to be, and nobody speaks to us yet. */
+_Noreturn void child_cannot_start(const struct child *c, const char *what, const char *why);
 
 /* --- child_conf.c: what the master says about the configuration */
 void child_conf_take(struct child *c, const struct ipc_item *it);

@@ -36,7 +36,8 @@ static void drop(struct child_conf *k)
 void child_conf_take(struct child *c, const struct ipc_item *it)
 {
     enum err e = parse(it, &c->now);
-    BUG_IF(e != ERR_OK); /* the master has checked the same bytes */
+    if (e != ERR_OK) /* the master has checked the same bytes: it is memory that is missing */
+        child_cannot_start(c, "configuration", err_name(e));
     c->conf = c->now.conf;
     log_set_level((enum log_level)c->conf->server.log_level);
 }

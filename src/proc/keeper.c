@@ -69,9 +69,7 @@ static enum err start(struct child *c)
         if (banks_keeper(bank, k->keepers) == c->number)
             e = open_bank(k, bank);
     }
-    if (e != ERR_OK)
-        log_write(LOG_FAILURES, "KEEPER", 0, NULL, "cannot start: %s", err_name(e));
-    else
+    if (e == ERR_OK)
         loop_timer_set(c->loop, &k->tick, TICK);
     return e;
 }

@@ -185,21 +185,40 @@ static enum err start(struct child *c)
     return e;
 }
 
+/* The kernel gives us connections that we would never take: better another worker in our place. */
+static void no_listener(struct worker *w, const struct conf_listener *conf)
+{
+    log_write(LOG_FAILURES, "XIMSSI", 0, NULL, "[listener %.*s] cannot be opened: ending",
+              STR_FMT(conf->name));
+    child_leave(w->c, 1);
+}
+
 /* At the start all are opened together, by start(); later ones come with a reload. */
 static void take_listener(struct worker *w, const struct ipc_item *it)
 {
+    BUG_IF(w->nlisteners == ARRAY_LEN(w->listeners) || it->id >= w->c->conf->nlisteners);
     struct worker_listener *l = calloc(1, sizeof *l);
-    BUG_IF(l == NULL || w->nlisteners == ARRAY_LEN(w->listeners) ||
-           it->id >= w->c->conf->nlisteners);
+    if (l == NULL) {
+        close(it->fd);
+        no_listener(w, &w->c->conf->listeners[it->id]);
+        return;
+    }
     l->w = w;
     l->conf = &w->c->conf->listeners[it->id];
     l->fd = it->fd;
     w->listeners[w->nlisteners++] = l;
     if (w->c->started && open_listener(l) != ERR_OK)
-        log_write(LOG_FAILURES, "XIMSSI", 0, NULL, "[listener %.*s] could not be opened",
-                  STR_FMT(l->conf->name));
+        no_listener(w, l->conf);
     else if (w->stopping)
         listen_accept(&l->l, false);
+}
+
+/* The one in use stays; the first one must be there, or this worker alone would do without TLS. */
+static void no_certificate(const struct worker *w, const char *why)
+{
+    if (w->tls == NULL)
+        child_cannot_start(w->c, "certificate", why);
+    log_write(LOG_FAILURES, "XIMSSI", 0, NULL, "certificate: %s: the one in use stays", why);
 }
 
 static void take_certificate(struct worker *w, const struct ipc_item *it)
@@ -209,7 +228,12 @@ static void take_certificate(struct worker *w, const struct ipc_item *it)
     uint64_t cert_bytes = ipc_get_u64(&in);
     struct str keys = ipc_get_str(&in);
     struct str pem = bus_memfd_map(it->fd, 2 * TLS_PEM_MAX);
-    BUG_IF(ipc_in_end(&in) != ERR_OK || pem.p == NULL || cert_bytes > pem.n);
+    close(it->fd);
+    BUG_IF(ipc_in_end(&in) != ERR_OK || (pem.p != NULL && cert_bytes > pem.n));
+    if (pem.p == NULL) {
+        no_certificate(w, "no memory map");
+        return;
+    }
     struct tls_options opt = {.cert_pem = str_sub(pem, 0, (size_t)cert_bytes),
                               .key_pem = str_sub(pem, (size_t)cert_bytes, pem.n),
                               .min = w->c->conf->tls.min_version == CONF_TLS_1_3 ? TLS_MIN_1_3
@@ -218,13 +242,12 @@ static void take_certificate(struct worker *w, const struct ipc_item *it)
                               .alpn = STR("ximss")};
     struct tls_context *fresh = NULL;
     if (tls_context_new(&opt, &fresh, problem) != ERR_OK) {
-        log_write(LOG_FAILURES, "XIMSSI", 0, NULL, "certificate: %s", problem);
+        no_certificate(w, problem);
     } else {
         tls_context_unref(&w->tls); /* connections that use it keep it alive */
         w->tls = w->tcp.tls = w->lmtp.tls = fresh;
     }
     bus_memfd_unmap(pem);
-    close(it->fd);
 }
 
 /* --- life */
