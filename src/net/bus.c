@@ -201,10 +201,15 @@ static ssize_t send_packet(int fd, const char *bytes, size_t n, const int *fds, 
     return got;
 }
 
+/* ETOOMANYREFS: too many descriptors are on their way to peers that have not read them yet. */
+static bool may_go_later(int e)
+{
+    return e == EAGAIN || e == EWOULDBLOCK || e == ENOBUFS || e == ENOMEM || e == ETOOMANYREFS;
+}
+
 static enum err send_error(struct bus_peer *p)
 {
-    /* ETOOMANYREFS: too many descriptors are on their way to peers that have not read them yet. */
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ETOOMANYREFS)
+    if (may_go_later(errno))
         return ERR_AGAIN;
     p->broken = true;
     return ERR_NET;
@@ -369,7 +374,7 @@ enum err bus_read(struct bus_peer *p, unsigned packets)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return errno == EAGAIN || errno == EWOULDBLOCK ? ERR_AGAIN : ERR_EOF;
+            return may_go_later(errno) ? ERR_AGAIN : ERR_EOF;
         if (n == 0)
             return ERR_EOF;
         struct fd_list l = {.n = 0};
