@@ -202,10 +202,12 @@ static void checkpoint(struct db *db, int mode)
 void db_upkeep(struct db *db, bool idle)
 {
     BUG_IF(db->round);
-    if (db->readonly || db->reads != 0 || db->wal_bytes == db->wal_tried)
-        return; /* nothing new since the last try */
-    if (db->blocked_to != 0 && clock_mono() < db->blocked_to)
+    if (db->readonly || db->reads != 0 || (db->blocked_to != 0 && clock_mono() < db->blocked_to))
         return;
+    if (db->bare)
+        db_cover(db);
+    if (db->wal_bytes == db->wal_tried)
+        return; /* nothing new since the last try */
     if (db->wal_bytes >= WAL_RESTART)
         checkpoint(db, SQLITE_CHECKPOINT_RESTART);
     else if (idle || db->wal_bytes >= WAL_PASSIVE)

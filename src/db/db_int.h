@@ -61,6 +61,7 @@ struct db {
     int64_t wal_bytes;
     int64_t wal_tried; /* wal_bytes after the last checkpoint */
     uint64_t serial;
+    bool bare; /* a commit that failed may stand whole in the WAL */
     bool readonly;
     bool upkeep_failed; /* said so once */
 };
@@ -70,3 +71,8 @@ bool db_word(struct db *db, enum db_word w);
 /* Breaks the open round; rc tells whether the disk is to blame. */
 void db_break(struct db *db, int rc, const char *what);
 void db_log(const struct db *db, const char *what);
+/*
+ * A commit that failed in its last sync stands whole in the WAL: who recovers it would find what was refused. A commit of
+ * nothing lies over it from then on. When that fails too, db_upkeep() tries again.
+ */
+void db_cover(struct db *db);

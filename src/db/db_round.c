@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The ximssd authors
 #include "db/db_int.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -69,6 +71,21 @@ void db_break(struct db *db, int rc, const char *what)
     drop_actions(db);
     if (disk_to_blame(rc))
         db->blocked_to = clock_mono() + db->probe_ns;
+}
+
+void db_cover(struct db *db)
+{
+    char text[48];
+    uint32_t version = 0;
+
+    db->bare = true;
+    if (db_version(db, &version) != ERR_OK)
+        return;
+    snprintf(text, sizeof text, "PRAGMA user_version=%u", version);
+    if (sqlite3_exec(db->h, text, NULL, NULL, NULL) == SQLITE_OK)
+        db->bare = false;
+    else
+        db_log(db, "cover");
 }
 
 void db_round_begin(struct db *db)
@@ -173,9 +190,13 @@ enum err db_round_commit(struct db *db)
     bool broken;
 
     BUG_IF(!db->round || db->request || db->open != 0);
-    if (db->tx && !db->broken && round_word(db, DB_COMMIT) == ERR_OK) {
-        db->tx = false;
-        db->blocked_to = 0;
+    if (db->tx && !db->broken) {
+        if (round_word(db, DB_COMMIT) == ERR_OK) {
+            db->tx = db->bare = false;
+            db->blocked_to = 0;
+        } else {
+            db_cover(db);
+        }
     }
     broken = db->broken;
     db->round = false;

@@ -325,6 +325,79 @@ static void test_every_write(void **state)
     assert_true(tried > 40);
 }
 
+static void copy_file(const char *end)
+{
+    char from[80], to[80], bytes[4096];
+    size_t n;
+
+    snprintf(from, sizeof from, "%s%s", path, end);
+    snprintf(to, sizeof to, "%s/copy.db%s", dir, end);
+    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+    assert_non_null(in);
+    assert_non_null(out);
+    while ((n = fread(bytes, 1, sizeof bytes, in)) != 0)
+        assert_int_equal(fwrite(bytes, 1, n, out), n);
+    assert_int_equal(fclose(out), 0);
+    fclose(in);
+}
+
+/* What somebody finds who comes when we have died now: another process has neither our memory nor the index of the WAL. */
+static int64_t count_after_death(void)
+{
+    char copy[80], name[90];
+    struct db *db = NULL;
+    int64_t n;
+
+    copy_file("");
+    copy_file("-wal");
+    snprintf(copy, sizeof copy, "%s/copy.db", dir);
+    assert_int_equal(db_open(copy, 0, &db), ERR_OK);
+    assert_int_equal(db_check(db), ERR_OK);
+    n = count(db);
+    db_close(&db);
+    unlink(copy);
+    for (int i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "%s%s", copy, i == 0 ? "-wal" : "-shm");
+        unlink(name);
+    }
+    return n;
+}
+
+/* What was refused is not there for a successor either, although all of its pages may stand in the WAL. */
+static void test_refused_is_not_there(void **state)
+{
+    struct db *db = *state;
+    long refused = 0;
+
+    db_close(&db);
+    *state = NULL;
+    for (int sticky = 0; sticky < 2; sticky++) {
+        enum err e = ERR_DB;
+
+        for (long n = 1; e != ERR_OK; n++) {
+            void *s = NULL;
+
+            fresh(&s);
+            db = s;
+            assert_int_equal(db_once(db, once_ok, NULL), ERR_OK);
+            failvfs_arm(n, SQLITE_IOERR_WRITE, sticky);
+            db_round_begin(db);
+            assert_int_equal(db_request_begin(db), ERR_OK);
+            assert_int_equal(put(db, 77), ERR_OK);
+            assert_int_equal(db_request_end(db, true), ERR_OK);
+            e = db_round_commit(db);
+            failvfs_arm(0, 0, 0);
+            if (sticky)
+                db_upkeep(db, false); /* the disk is well again */
+            assert_int_equal(count_after_death(), e == ERR_OK ? 2 : 1);
+            refused += e != ERR_OK;
+            s = db;
+            done(&s);
+        }
+    }
+    assert_true(refused > 4);
+}
+
 /* A real file-size limit in a child process: EFBIG from the kernel in mid-round. */
 static void limited_child(void)
 {
@@ -456,6 +529,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_once, fresh, done),
         cmocka_unit_test_setup_teardown(test_bad_statement_breaks, fresh, done),
         cmocka_unit_test_setup_teardown(test_every_write, fresh, done),
+        cmocka_unit_test_setup_teardown(test_refused_is_not_there, fresh, done),
         cmocka_unit_test_setup_teardown(test_file_size_limit, fresh, done),
         cmocka_unit_test_setup_teardown(test_probe, fresh, done),
         cmocka_unit_test_setup_teardown(test_kill, fresh, done),
