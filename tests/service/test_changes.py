@@ -3,6 +3,7 @@
 """Reload, upgrade and drain, as the service manager sees them, with its sockets and the pidfile."""
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 
@@ -21,6 +22,11 @@ def world(tmp_path):
     with HandsIn(tmp_path, server=settings, start=False) as server:
         server.settings, server.pidfile, server.recorder = settings, pidfile, recorder
         os.makedirs(server.run_dir)
+        programs = os.path.join(str(tmp_path), "bin")
+        os.mkdir(programs)
+        for name in ("ximssd", "ximssctl"):
+            shutil.copy(os.path.join(server.bin, name), programs)
+        server.bin = programs
         server.add_account("dora", "correct-horse")
         with tcp("127.0.0.1", server.port) as door, unix(os.path.join(server.run_dir, "lmtp")) as post:
             server.hand(door, post, NOTIFY_SOCKET=manager.name, WATCHDOG_USEC="1200000", **recorder.env)
@@ -98,6 +104,24 @@ def test_upgrade(world):
     assert states(manager, since) == ["STOPPING"]
     assert not os.path.exists(server.pidfile)
     assert os.path.exists(os.path.join(server.run_dir, "lmtp"))
+
+
+def test_upgrade_that_cannot_be_executed(world):
+    """The variables are put back for the new program; when there is none after all, no child gets to see them."""
+    server, manager = world
+    program = os.path.join(server.bin, "ximssd")
+    os.rename(program, program + ".good")
+    with open(program, "w") as f:  # says the right versions, and is gone
+        f.write('#!/bin/sh\nrm -- "%s"\nexec "%s.good" "$@"\n' % (program, program))
+    os.chmod(program, 0o755)
+    server.ctl("upgrade")
+    wait_for(lambda: "upgrade: cannot execute" in server.log())
+    before = server.kill("worker 1")
+    wait_for(lambda: server.children().get("worker 1") not in (None, before))
+    assert "NOTIFY_SOCKET" not in server.recorder.of(server.children()["worker 1"])
+    server.session()
+    signs = len(manager.with_key("WATCHDOG"))
+    manager.wait("WATCHDOG", signs + 2)
 
 
 def test_drain(world):

@@ -8,6 +8,7 @@
 """
 import os
 import re
+import select
 import shlex
 import shutil
 import subprocess
@@ -59,15 +60,54 @@ class Terminal:
                     f"echo \"exit code $?\" | tee {self.folder}/code\nstty -a >{self.folder}/stty-after\n{after}\n")
         with open(os.path.join(self.short, "conf"), "w", encoding="ascii") as f:
             f.write(CONF)
-        self.tmux("-f", os.path.join(self.short, "conf"), "new-session", "-d", "-x", str(columns), "-y", str(rows),
-                  shlex.join(["sh", script]))
+        self.run("-f", os.path.join(self.short, "conf"), "new-session", "-d", "-x", str(columns), "-y", str(rows),
+                 shlex.join(["sh", script]))
+        # From here on one client in control mode: a command is a line, an answer a block. It has no size of its own.
+        self.control = subprocess.Popen([*self.argv(), "-C", "attach", "-f", "ignore-size,no-output"], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, env=self.environ())
+        self.heard = b""
+        self.block()
+
+    def argv(self):
+        return ["tmux", "-S", self.socket, "-u"]
+
+    @staticmethod
+    def environ():
+        return {k: v for k, v in os.environ.items() if k not in ("TMUX", "TMUX_PANE")}
+
+    def run(self, *args):
+        done = subprocess.run([*self.argv(), *args], stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE,
+                              check=False, env=self.environ())
+        assert done.returncode == 0, done.stderr
+
+    def line(self):
+        fd = self.control.stdout.fileno()
+        while b"\n" not in self.heard:
+            assert select.select([fd], [], [], PATIENCE)[0], "tmux does not answer"
+            got = os.read(fd, 65536)
+            assert got, "tmux ended"
+            self.heard += got
+        line, self.heard = self.heard.split(b"\n", 1)
+        return line
+
+    def block(self):
+        """The next answer; notices between answers are left out."""
+        line = self.line()
+        while not line.startswith(b"%begin "):
+            line = self.line()
+        number, lines = line.split()[2], []
+        while True:
+            line = self.line()
+            if re.match(rb"%(end|error) \d+ " + number + rb" ", line):
+                assert line.startswith(b"%end"), lines
+                return [x.decode() for x in lines]
+            lines.append(line)
 
     def tmux(self, *args):
-        environ = {k: v for k, v in os.environ.items() if k not in ("TMUX", "TMUX_PANE")}
-        done = subprocess.run(["tmux", "-S", self.socket, "-u", *args], stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=PATIENCE, check=False, env=environ)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.decode()
+        """A command of tmux; the lines of its answer."""
+        self.control.stdin.write(shlex.join(args).encode() + b"\n")
+        self.control.stdin.flush()
+        return self.block()
 
     def __enter__(self):
         return self
@@ -75,7 +115,9 @@ class Terminal:
     def __exit__(self, *exc):
         if exc[0] is not None:
             print("\n".join(["--- the screen", *self.lines(), "---"]))
-        subprocess.run(["tmux", "-S", self.socket, "kill-server"], capture_output=True, timeout=PATIENCE, check=False)
+        self.run("kill-server")
+        self.control.kill()
+        self.control.communicate()
         shutil.rmtree(self.short, ignore_errors=True)
 
     # --- typing
@@ -93,11 +135,15 @@ class Terminal:
     # --- looking
 
     def lines(self, attributes=False):
-        out = self.tmux("capture-pane", "-p", *(["-e"] if attributes else []))
-        return [line.rstrip() for line in out.split("\n")[:-1]]
+        return [line.rstrip() for line in self.tmux("capture-pane", "-p", *(["-e"] if attributes else []))]
 
     def wait(self, what, seconds=PATIENCE):
-        return wait_for(what, seconds)
+        """Waits until what() is true. A screen may be looked at while it is being drawn: what is asserted of more than one of
+        its lines belongs into one condition."""
+        try:
+            return wait_for(what, seconds)
+        except AssertionError:
+            raise AssertionError("in vain:\n" + "\n".join(self.lines())) from None
 
     def shows(self, *texts, seconds=PATIENCE):
         """Waits until all of these are on the screen; then its lines."""
@@ -110,7 +156,7 @@ class Terminal:
             raise AssertionError("not on the screen: %r\n%s" % (texts, "\n".join(self.lines()))) from None
 
     def flag(self, name):
-        return self.tmux("display-message", "-p", "#{%s}" % name).strip()
+        return self.tmux("display-message", "-p", "#{%s}" % name)[0]
 
     def bar(self):
         """The row in reverse video, as plain text; None when there is not exactly one."""
@@ -122,10 +168,11 @@ class Terminal:
         return int(bar.split()[0]) if bar else None
 
     def selects(self, ident):
-        try:
-            return wait_for(lambda: self.selected() == ident)
-        except AssertionError:
-            raise AssertionError("%s is not selected:\n%s" % (ident, "\n".join(self.lines()))) from None
+        return self.wait(lambda: self.selected() == ident)
+
+    def says(self, text):
+        """On the last line."""
+        return self.wait(lambda: self.message() == text)
 
     def table(self):
         """(names of the columns, rows of cells), by the places of the names."""
@@ -140,7 +187,7 @@ class Terminal:
         return names, rows
 
     def ids(self):
-        """Of the rows, as numbers; none while there is no table."""
+        """Of the rows, as numbers; none while there is no whole table."""
         rows = self.table()[1]
         return [int(row[0]) for row in rows] if all(row and row[0].isdigit() for row in rows) else []
 
@@ -150,7 +197,7 @@ class Terminal:
             m = re.search(re.escape(head) + "([" + MARKS + "])", self.lines()[1])
             if m:
                 return head, m.group(1) in "\u25bcv"
-        return None
+        return None, None
 
     def message(self):
         return self.lines()[-1]

@@ -56,17 +56,19 @@ def test_first_picture(table, live, snapshot):
                row(100002, account="otto@harbor.example", connected=ago(34.5), ip=b"\x20\x01\x0d\xb8" + b"\0" * 11 + b"\1", family=6),
                row(100003, ip=b"\xc6\x33\x64\x01", connected=ago(2.5), state_text="authenticating")])
     t = live()
-    lines = t.shows("3 of 3 selected")
+    lines = t.shows("3 of 3 selected", "100003", "h ? help  q quit")
     assert re.fullmatch(r"3 of 3 selected +ximssd 0\.1\.0, up 1min, every 0\.2s", lines[0])
-    names, rows = t.table()
-    assert names == list(HEADS)
-    span = r"\d+sec"
-    for got, want in zip(rows, [["100001", r"\[192\.0\.2\.7\]", "dora@harbor.example", "3min", "listing messages", span],
-                                ["100002", r"\[2001:db8::1\]", "otto@harbor.example", span, "reading request", ""],
-                                ["100003", r"\[198\.51\.100\.1\]", "", span, "authenticating", ""]]):
-        assert all(re.fullmatch(w, g) for w, g in zip(want, got)), got
-    assert t.sorted_by() == ("ID", False) and t.selected() == 100001
     assert lines[-1].startswith("h ? help  q quit")
+    span = r"\d+sec"
+    want = [["100001", r"\[192\.0\.2\.7\]", "dora@harbor.example", "3min", "listing messages", span],
+            ["100002", r"\[2001:db8::1\]", "otto@harbor.example", span, "reading request", ""],
+            ["100003", r"\[198\.51\.100\.1\]", "", span, "authenticating", ""]]
+    names, rows = t.table()
+    assert names == list(HEADS) and len(rows) == 3
+    for cells, patterns in zip(rows, want):
+        assert all(re.fullmatch(p, c) for p, c in zip(patterns, cells)), cells
+    assert t.sorted_by() == ("ID", False)
+    t.selects(100001)
     table.put([row(100009, connected=ago(1))])  # it is live
     t.shows("1 of 1 selected", "100009")
 
@@ -79,8 +81,8 @@ def test_orders(table, live, snapshot):
     for number, head in enumerate(HEADS, 1):
         for falling in (False, True):
             t.keys(str(number) if not falling else "r")
-            t.wait(lambda h=head, f=falling: t.sorted_by() == (h, f))
-            assert t.ids() == in_order(snapshot()["sessions"], head, falling), head
+            want = in_order(snapshot()["sessions"], head, falling)
+            t.wait(lambda h=head, f=falling, w=want: t.sorted_by() == (h, f) and t.ids() == w)
         t.keys("r")
     for key, names in ((">", [*HEADS[1:], HEADS[0]]), ("<", HEADS[::-1])):
         t.keys("1")
@@ -98,15 +100,14 @@ def test_filter(table, live, snapshot):
 
     def shown(text):
         want = [s["id"] for s in whole if any(text.lower() in s[k].lower() for k in ("account", "ip", "status"))]
-        t.wait(lambda: t.lines()[0].startswith(f"{len(want)} of 40 selected, filter: {text} "))
-        assert t.ids() == want
+        t.wait(lambda: t.lines()[0].startswith(f"{len(want)} of 40 selected, filter: {text} ") and t.ids() == want)
         return want
 
     t.keys("/")
     for text in ("H", "HA", "HAR"):  # as it is typed
         t.type(text[-1])
         shown(text)
-        assert t.message() == f"filter: {text}"
+        t.says(f"filter: {text}")
     t.keys("Enter")
     t.wait(lambda: t.message().startswith("h ?"))
     assert 0 < len(shown("HAR")) < 40
@@ -130,7 +131,6 @@ def test_filter(table, live, snapshot):
     shown("dora")
     t.keys("Escape")  # gives it up
     t.wait(lambda: t.lines()[0].startswith("40 of 40 selected  ") and t.message().startswith("h ?"))
-    assert [len(snapshot("--account", "dora")["sessions"])] == [snapshot("--account", "dora")["selected"]]
 
 
 def test_filter_has_a_length(table, live):
@@ -140,8 +140,7 @@ def test_filter_has_a_length(table, live):
     t.shows("1 of 1")
     t.keys("/")
     t.type("a" * 159 + "\u00f6b" + "c" * 5)
-    t.wait(lambda: t.message().endswith("abc") or t.message().endswith("ab"))
-    assert t.message() == "filter: " + "a" * (60 - 1 - 8 - 1) + "b"  # the letter of two bytes had no room
+    t.says("filter: " + "a" * (60 - 1 - 8 - 1) + "b")  # the letter of two bytes had no room
     t.keys("Enter")
     t.shows("0 of 1 selected, filter: aaa")
 
@@ -151,7 +150,7 @@ def test_filters_of_the_command_line(table, live, snapshot):
     t = live("--account", "dora", rows=50)
     want = snapshot("--account", "dora")
     t.shows(f"{want['selected']} of 40 selected")
-    assert t.ids() == [s["id"] for s in want["sessions"]]
+    t.wait(lambda: t.ids() == [s["id"] for s in want["sessions"]])
 
 
 def test_scrolling(table, live):
@@ -162,19 +161,13 @@ def test_scrolling(table, live):
     page = 9  # lines for rows
     everything = list(range(100001, 100061))
 
-    def at(place, top=None):
-        t.selects(everything[place])
-        ids = t.ids()
-        assert ids == everything[ids[0] - 100001:][:page] and len(ids) == page
-        if top is not None:
-            assert ids[0] == everything[top]
+    def at(place, top):
+        t.wait(lambda: t.selected() == everything[place] and t.ids() == everything[top:top + page])
 
     at(0, 0)
-    for _ in range(3):
-        t.keys("Down")
+    t.keys("Down", "Down", "Down")
     at(3, 0)
-    for _ in range(8):
-        t.keys("Down")
+    t.keys(*["Down"] * 8)
     at(11, 3)
     t.keys("Up")
     at(10, 3)
@@ -193,14 +186,18 @@ def test_scrolling(table, live):
     t.keys("Up", "PgUp")
     at(0, 0)
     t.keys("PgDn", "PgDn", "r")  # the bar goes where its session goes
-    t.selects(100017)
-    assert t.ids() == everything[::-1][everything[::-1].index(t.ids()[0]):][:page]
+    back = everything[::-1]
+    t.wait(lambda: t.selected() == 100017 and t.ids() and t.ids() == back[back.index(t.ids()[0]):][:page])
 
 
 def test_the_bar_stays_with_its_session(table, live):
     def put(order, gone=()):
         """By Connected, rising: in this order."""
         table.put([row(ident, connected=ago(10 + 10 * i)) for i, ident in enumerate(order) if ident not in gone])
+
+    def in_a_row(order, some):
+        at = order.index(some[0])
+        return order[at:at + 9] == some
 
     ids = list(range(100001, 100021))
     put(ids)
@@ -211,9 +208,9 @@ def test_the_bar_stays_with_its_session(table, live):
     for seed in range(2):
         order = random.Random(seed).sample(ids, len(ids))
         put(order)
-        t.wait(lambda o=order: [i for i in o if i in t.ids()] == t.ids() and t.selected() == 100004)
+        t.wait(lambda o=order: t.selected() == 100004 and t.ids() and in_a_row(o, t.ids()))
     put(ids)
-    t.wait(lambda: t.selected() == 100004 and t.ids() == list(range(t.ids()[0], t.ids()[0] + 9)))
+    t.wait(lambda: t.selected() == 100004 and t.ids() and in_a_row(ids, t.ids()))
     put(ids, gone=(100004,))  # it ended: the place stays
     t.selects(100005)
     put(ids, gone=(*range(100002, 100021),))
@@ -255,9 +252,11 @@ def test_counters_page(table, live, snapshot):
         assert line.split()[1] == str(5 + i) and line.endswith(text)
         assert unit in line
     assert t.lines()[1].split() == ["Element", "Value", "Per", "second", "Unit", "Meaning"]
-    rates = wait_for(lambda: [m and m.group(1) for m in (re.search(r"^%s +\d+ +(\d+\.\d)" % c[0], "\n".join(t.lines()), re.M)
-                                                         for c in COUNTERS)] if "0.0" in "\n".join(t.lines()) else None)
-    assert rates == ["0.0" if kind else None for _, kind, _, _ in COUNTERS]
+
+    def rates():
+        page = "\n".join(t.lines())
+        return [m and m.group(1) for m in (re.search(r"^%s +\d+ +(\d+\.\d)" % c[0], page, re.M) for c in COUNTERS)]
+    t.wait(lambda: rates() == ["0.0" if kind else None for _, kind, _, _ in COUNTERS])
 
     # 1,000 more each 0.1 s, for some seconds: about 10,000 a second
     end, value = time.monotonic() + 15, 0
@@ -338,8 +337,7 @@ def test_sizes(table, live, size):
     if size[0] >= 20:
         t.wait(lambda: len(t.lines()) == size[1] and t.lines()[0].startswith("60 of 60 selected"[:size[0]])
                and t.message().startswith("h ? help") and len(t.ids()) == min(60, size[1] - 3))
-        names = t.table()[0]
-        assert names[0] == "ID" and "Account" in names
+        t.wait(lambda: t.table()[0][:1] == ["ID"] and "Account" in t.table()[0])
         assert all(sum(map(wide, line)) <= size[0] for line in t.lines())
         t.keys("Down", "c")
         t.shows("Element")
@@ -377,16 +375,15 @@ def test_hostile_names(table, live):
     rows = [row(100001 + i, account=a, connected=ago(5)) for i, a in enumerate(HAND_MADE)]
     table.put(rows)
     t = live(columns=400, rows=len(rows) + 3)
-    t.shows(f"{len(rows)} of {len(rows)} selected")
-    names, cells = t.table()
+    t.shows(f"{len(rows)} of {len(rows)} selected", "h ? help")
+    names, cells = t.wait(lambda: t.table() if len(t.ids()) == len(rows) else None)
     assert names == list(HEADS)
     assert [c[0] for c in cells] == [str(100001 + i) for i in range(len(rows))]
     assert [c[2] for c in cells] == [expected(a).strip(" ") for a in HAND_MADE]
     assert {c[1] for c in cells} == {"[192.0.2.7]"} and {c[4] for c in cells} == {"reading request"}
     for i in range(0, len(rows), 6):  # in a question
         t.keys("k")
-        t.shows(f"kick {100001 + i} (")
-        assert t.message() == f"kick {100001 + i} ({expected(HAND_MADE[i]) or '[192.0.2.7]'})? y/n"
+        t.says(f"kick {100001 + i} ({expected(HAND_MADE[i]) or '[192.0.2.7]'})? y/n")
         t.keys("n", *["Down"] * 6)
 
 
@@ -406,8 +403,8 @@ def test_many_marks_on_a_letter(table, live):
     table.put([row(100001, account=b"a" + b"\xcc\x81" * 70, connected=ago(5)), row(100002, account=b"\xcc\x81" * 70, connected=ago(5)),
                row(100003, account="\u200b\u200d\u2060" * 10, connected=ago(5))])
     t = live()
-    t.shows("3 of 3 selected")
-    assert [c[0] for c in t.table()[1]] == ["100001", "100002", "100003"]
+    t.shows("3 of 3 selected", "h ? help")
+    t.wait(lambda: t.ids() == [100001, 100002, 100003])
     assert {c[4] for c in t.table()[1]} == {"reading request"}
 
 
@@ -420,8 +417,7 @@ def test_orderly_stop(table, live):
     t.keys("Down")
     t.selects(100002)
     table.stop_heart(0)
-    lines = t.shows("server is not running")
-    assert lines[:2] == ["0 of 0 selected", "server is not running"]
+    t.wait(lambda: t.lines()[:2] == ["0 of 0 selected", "server is not running"])
     t.keys("c")
     t.shows("server is not running", "ximssActive")
     t.keys("c", "k")
@@ -437,8 +433,7 @@ def test_silence(table, live):
     t = live()
     t.shows("1 of 1 selected")
     table.stop_heart(time.monotonic_ns() - 5 * NS)
-    assert re.search(r"server is silent for [5-9]sec$", t.shows("is silent")[0])
-    assert t.ids() == [100001]
+    assert re.search(r"server is silent for [5-9]sec$", t.shows("is silent", "100001")[0])
     table.stop_heart(time.monotonic_ns() - 100 * NS)
     t.shows("server is not running (last heard of 1min ago)", "0 of 0 selected")
     table.beats = True

@@ -30,7 +30,7 @@ def two(table):
 def test_terminals_with_a_full_screen(table, live, term):
     two(table)
     t = live(env={"TERM": term})
-    t.shows("2 of 2 selected", "\u6771\u4eac@harbor.example")
+    t.shows("2 of 2 selected", "\u6771\u4eac@harbor.example", "h ? help")
     assert t.table()[0] == list(HEADS)
     assert (COLOUR.search("\n".join(t.lines(True))) is not None) == (term != "vt100")
     t.keys("Down")
@@ -69,8 +69,7 @@ def test_terminals_without_one(table, live, term, why):
 def test_characters_of_ascii_only(table, live):
     two(table)
     t = live(env={"LC_ALL": "C"})
-    t.shows("2 of 2 selected", "d?ra@harbor.example", "??@harbor.example")
-    assert t.sorted_by() == ("ID", False) and "ID^" in t.lines()[1]
+    t.shows("2 of 2 selected", "ID^", "d?ra@harbor.example", "??@harbor.example")
     t.keys("r")
     t.shows("IDv")
 
@@ -80,8 +79,8 @@ def test_wide_characters(table, live):
     names = ["\u6771\u4eac\u90fd" * 3 + "@harbor.example", "a" + "\u6771\u4eac\u90fd" * 3 + "@harbor.example", "e\u0301e\u0301"]
     table.put([row(100001 + i, account=n) for i, n in enumerate(names)])
     t = live()
-    t.shows("3 of 3 selected")
-    assert [r[2] for r in t.table()[1]] == names
+    t.shows("3 of 3 selected", "h ? help")
+    t.wait(lambda: [r[2] for r in t.table()[1]] == names)
     assert {r[4] for r in t.table()[1]} == {"reading request"}
     for width in range(20, 33):  # ID and Account
         t.resize(width, 10)
@@ -198,14 +197,14 @@ def test_the_terminal_is_given_back(table, live, how, code):
     two(table)
     t = live(before="trap : INT QUIT\necho what was there before")
     t.shows("2 of 2 selected")
-    assert t.flag("cursor_flag") == "0" and t.flag("alternate_on") == "1"
+    t.wait(lambda: t.flag("cursor_flag") == "0" and t.flag("alternate_on") == "1")
     if isinstance(how, str):
         t.keys("/" if how == "C-c" else "Down")  # in the middle of a question, too
         t.keys(how)
     else:
         os.kill(t.pid(), how)
     assert t.ended() == code and t.restored()
-    assert "what was there before" in t.lines()
+    t.shows("what was there before")
 
 
 def test_job_control(table, live):
@@ -217,11 +216,10 @@ def test_job_control(table, live):
     t.selects(100002)
     t.keys("C-z")
     assert t.ended() == 128 + signal.SIGTSTP and t.restored()
-    assert "what was there before" in t.lines()
+    t.shows("what was there before")
     t.keys("x", "Enter")
     t.shows("2 of 2 selected")
-    t.selects(100002)
-    assert t.flag("cursor_flag") == "0" and t.sorted_by() == ("ID", True)
+    t.wait(lambda: t.selected() == 100002 and t.sorted_by() == ("ID", True) and t.flag("cursor_flag") == "0")
     t.keys("Down")
     t.selects(100001)
     t.keys("q")
@@ -307,7 +305,7 @@ def test_nothing_to_watch(tmp_path, args, code, text):
     """Said at once, without a screen."""
     with Terminal(tmp_path, "ximss-top", *args) as t:
         assert t.ended() == code and t.restored()
-        assert any(text in line for line in t.lines()), t.lines()
+        t.shows(text)
 
 
 def test_a_table_of_another_version(table, tmp_path):
@@ -315,7 +313,7 @@ def test_a_table_of_another_version(table, tmp_path):
     table.save()
     with Terminal(tmp_path, "ximss-top", "--run-dir", table.run_dir, columns=250) as t:
         assert t.ended() == 2 and t.restored()
-        assert any("has format 2.0" in line for line in t.lines())
+        t.shows("has format 2.0")
 
 
 def test_help_and_version_need_no_terminal():
