@@ -31,6 +31,6 @@ def to_be_installed(prefix="usr", etc="etc", units=None):
         yield f"{prefix}/share/man/man{page[-1]}/{os.path.basename(page)}"
     for path in glob.glob(os.path.join(ROOT, "conf/*")) + glob.glob(os.path.join(ROOT, "conf/completion/*")):
         name = os.path.basename(path)
-        if os.path.isfile(path) and path not in pages:
+        if os.path.isfile(path) and path not in pages and name != "generate":
             for place in PLACES[os.path.splitext(name)[1]]:
                 yield place.format(prefix=prefix, etc=etc, units=units, name=name, stem=os.path.splitext(name)[0])
