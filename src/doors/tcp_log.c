@@ -9,8 +9,10 @@
 struct out {
     char *p;
     size_t n, max;
-    bool in_tag; /* between the last attribute and > */
-    bool secret; /* inside an element that is a password */
+    const struct conf *conf;
+    bool guarded; /* whole message: only what is known to be none is shown */
+    bool in_tag;  /* between the last attribute and > */
+    bool secret;  /* inside an element that is a password */
 };
 
 static void put(struct out *o, struct str s)
@@ -119,14 +121,30 @@ static bool is_full_name(const struct conf *conf, struct str value)
     return at > 1 && conf_domain_find(conf, str_sub(value, at, value.n)) != NULL;
 }
 
+/* Where passwords are due, what is misspelled may be one: attributes that are shown there. */
+static bool is_harmless(struct str name)
+{
+    static const char *const names[] = {
+        "id",       "method",       "nonce",   "version",         "domain",       "language",
+        "skinName", "timeModified", "exeTime", "killOld",         "canUpdatePwd", "x2auth",
+        "authData", "userName",     "urlID",   "recoverPassword", "xmlns",        NULL};
+    return is_any(name, names);
+}
+
+static bool holds_passwords(struct str tag)
+{
+    static const char *const tags[] = {"login", "auth", "passwordModify", "signup", NULL};
+    return is_any(tag, tags);
+}
+
 /* How much of the value may be seen; the rest is stars. */
-static size_t shown(const struct conf *conf, struct str tag, struct str name, struct str value,
+static size_t shown(const struct out *o, struct str tag, struct str name, struct str value,
                     bool method)
 {
     bool is_data = str_ieq(name, STR("authData"));
     bool hidden = is_secret(name) || (is_data && method) ||
-                  ((is_data || str_ieq(name, STR("userName"))) && !is_full_name(conf, value)) ||
-                  (str_ieq(tag, STR("auth")) && str_ieq(name, STR("value")));
+                  ((is_data || str_ieq(name, STR("userName"))) && !is_full_name(o->conf, value)) ||
+                  ((o->guarded || holds_passwords(tag)) && !is_harmless(name));
     if (hidden)
         return 0;
     if (!str_ieq(name, STR("urlID")))
@@ -136,7 +154,7 @@ static size_t shown(const struct conf *conf, struct str tag, struct str name, st
 }
 
 /* The tag at the head of *s, up to the end of its last attribute. */
-static void put_tag(struct out *o, const struct conf *conf, struct str *s)
+static void put_tag(struct out *o, struct str *s)
 {
     bool closes = str_starts(*s, STR("</"));
     size_t begin = closes ? 2 : 1;
@@ -146,7 +164,7 @@ static void put_tag(struct out *o, const struct conf *conf, struct str *s)
     *s = str_sub(*s, n, s->n);
     bool method = has_method(*s);
     while (next_attr(s, &before, &name, &value)) {
-        size_t seen = shown(conf, tag, name, value, method);
+        size_t seen = shown(o, tag, name, value, method);
         put(o, before);
         put(o, str_sub(value, 0, seen));
         if (seen < value.n || seen == 0)
@@ -154,7 +172,7 @@ static void put_tag(struct out *o, const struct conf *conf, struct str *s)
         put(o, str_sub(*s, 0, 1));
         *s = str_sub(*s, 1, s->n);
     }
-    if (is_secret(tag))
+    if (is_secret(tag) || holds_passwords(tag))
         o->secret = !closes && !str_starts(str_trim(*s), STR("/"));
     o->in_tag = true;
 }
@@ -188,13 +206,14 @@ static void put_text(struct out *o, struct str text)
     n = o->in_tag && n < text.n ? n + 1 : 0;
     put(o, str_sub(text, 0, n));
     text = str_sub(text, n, text.n);
-    put(o, o->secret && str_trim(text).n != 0 ? STR("***") : text);
+    put(o, (o->secret || o->guarded) && str_trim(text).n != 0 ? STR("***") : text);
     o->in_tag = false;
 }
 
-size_t tcp_log_mask(struct str msg, bool legal, const struct conf *conf, char *to, size_t room)
+size_t tcp_log_mask(struct str msg, bool legal, const struct conf *conf, bool guarded, char *to,
+                    size_t room)
 {
-    struct out o = {.p = to, .max = room - NOTE_ROOM};
+    struct out o = {.p = to, .max = room - NOTE_ROOM, .conf = conf, .guarded = guarded};
     struct str rest = msg;
     if (!legal)
         return put_illegal(&o, msg);
@@ -203,19 +222,20 @@ size_t tcp_log_mask(struct str msg, bool legal, const struct conf *conf, char *t
         put_text(&o, str_sub(rest, 0, n));
         rest = str_sub(rest, n, rest.n);
         if (rest.n != 0 && rest.p[0] == '<' && !str_starts(rest, STR("<![CDATA[")))
-            put_tag(&o, conf, &rest);
+            put_tag(&o, &rest);
     }
     if (o.n == o.max)
         o.n += (size_t)snprintf(to + o.n, NOTE_ROOM, "…+%zu bytes", rest.n);
     return o.n;
 }
 
-static void write_line(const struct tcp_conn *c, const char *head, struct str msg, bool legal)
+static void write_line(const struct tcp_conn *c, const char *head, struct str msg, bool legal,
+                       bool guarded)
 {
     char text[TCP_LOG_MAX], peer[LISTEN_TEXT];
     if (!log_wanted(LOG_LOW, "XIMSSI", c->id, tcp_who(c, peer)))
         return;
-    size_t n = tcp_log_mask(msg, legal, c->door->conf, text, sizeof text);
+    size_t n = tcp_log_mask(msg, legal, c->door->conf, guarded, text, sizeof text);
     log_write(LOG_LOW, "XIMSSI", c->id, tcp_who(c, peer), "%s: %.*s", head, (int)n, text);
 }
 
@@ -223,7 +243,7 @@ void tcp_log_in_now(const struct tcp_conn *c, struct str msg, bool legal)
 {
     char head[32];
     snprintf(head, sizeof head, "inp(%zu)", msg.n);
-    write_line(c, head, msg, legal);
+    write_line(c, head, msg, legal, c->login != NULL);
 }
 
 void tcp_log_out_now(const struct tcp_conn *c, struct str bytes)
@@ -238,7 +258,7 @@ void tcp_log_out_now(const struct tcp_conn *c, struct str bytes)
         if (inside)
             log_write(LOG_LOW, "XIMSSI", c->id, tcp_who(c, peer), "out: …+%zu bytes", msg.n);
         else
-            write_line(c, "out", msg, true);
+            write_line(c, "out", msg, true, false);
         inside = false;
     }
 }

@@ -7,7 +7,8 @@
  *
  * Never shown: attributes and elements whose name has "passw", "secret", "sessionid" or "cookie" in it; authData beside
  * method or nonce, and else, as userName, when it is no name of one of our domains (people type passwords where names are
- * due); the value of <auth>; the random half of a urlID. Of a message that no parser accepts only the root's name is shown,
+ * due); the random half of a urlID; and of what a client says before login, and in login, auth, passwordModify and signup,
+ * every text and every attribute that is not known to be harmless: it may be a password by a misspelled name. Of a message that no parser accepts only the root's name is shown,
  * and only an operation's: where its attributes end is anybody's guess (clients that do not escape passwords are known).
  * Nothing is allocated, and when nobody wants it nothing is done.
  */
@@ -18,9 +19,10 @@
 
 /*
  * The text of one message as it may be shown; returns its length, below `room` (64 at least). What is cut off is
- * counted: "…+n bytes". legal: frame_next() said so. conf: for its domains.
+ * counted: "…+n bytes". legal: frame_next() said so. conf: for its domains. guarded: a client said it before login.
  */
-size_t tcp_log_mask(struct str msg, bool legal, const struct conf *conf, char *to, size_t room);
+size_t tcp_log_mask(struct str msg, bool legal, const struct conf *conf, bool guarded, char *to,
+                    size_t room);
 
 void tcp_log_in_now(const struct tcp_conn *c, struct str msg, bool legal);
 void tcp_log_out_now(const struct tcp_conn *c, struct str bytes);

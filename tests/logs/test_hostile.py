@@ -195,7 +195,7 @@ def shared(tmp_path_factory):
 
 def test_real_names(shared):
     """A real name may be anything; it comes out as JSON, and in a table, without doing anything."""
-    some = [(mark, s) for mark, s in STRINGS if len(s) < 200][::11]
+    some = [(mark, s) for mark, s in STRINGS if len(s) < 200][::20]
     for i, (_, s) in enumerate(some):
         done = subprocess.run([os.path.join(shared.bin, "ximssctl").encode(), b"-c", shared.conf_path.encode(), b"account",
                                b"add", b"user%d" % i, b"--password-stdin", b"--real-name", s.replace(b"\0", b"")],
@@ -204,7 +204,7 @@ def test_real_names(shared):
     code, out, _ = ctl(shared, b"--json", b"account", b"list")
     assert code == 0 and out.count("\n") == 1
     real = {a["account"]: a["realName"] for a in json.loads(out)["accounts"]}
-    assert len(real) > 35
+    assert len(real) > 18
     for i, (mark, s) in enumerate(some):
         if "user%d@harbor.example" % i in real and for_xml(s) is not None:
             assert real["user%d@harbor.example" % i] == s.decode()
@@ -217,7 +217,7 @@ VERBS = [[b"account", b"remove", b"--"], [b"log", b"set", b"low", b"--account"],
 
 
 def test_arguments(shared):
-    for i, (mark, s) in enumerate(STRINGS[1::4]):
+    for i, (mark, s) in enumerate(STRINGS[1::10]):
         verb = VERBS[i % len(VERBS)]
         code, out, err = ctl(shared, *verb, s.replace(b"\0", b"")[:3000])
         assert code in (0, 1, 2) and (out or err)

@@ -52,11 +52,12 @@ class World:
 
     def check(self):
         log = self.server.log()
+        lower = log.lower()  # names are folded
         for text in self.secrets:
             # half of it is too much too
             for piece in {text, text[:len(text) // 2], text[len(text) // 2:]}:
                 if len(piece) >= 6:
-                    assert piece not in log, (piece, next(line for line in log.splitlines() if piece in line))
+                    assert piece.lower() not in lower, (piece, [line for line in lower.splitlines() if piece.lower() in line])
         return log
 
 
@@ -150,7 +151,7 @@ FORMS = [
     clear,
     lambda *a, **k: clear(*a, form="<login  id='1' userName='%s'\tpassword\n=\n'%s' ></login>", **k),
     lambda *a, **k: clear(*a, form='<LOGIN ID="1" AUTHDATA="%s" PASSWORD="%s"/>', **k),
-    lambda *a, **k: clear(*a, form='<x:login xmlns:x="u" id="1" authData="%s" password="%s"><y password="z"/></x:login>', **k),
+    lambda *a, **k: clear(*a, form='<login id="1" authData="%s" password="%s"><y password="z"/></login>', **k),
     plain, lambda *a, **k: plain(*a, later=True, **k), login_form, cram, one_step, scram,
 ]
 
@@ -242,6 +243,7 @@ BROKEN = [
     '<login id="1" authData="dora" pass&#119;ord="%s"/>',
     '<login id="1" authdata="dora"\r\n\r\nPaSsWoRd\r\n=\r\n"%s"/>',
     '<login id="1" authData="dora" passwd="%s"/>',
+    '<x:login xmlns:x="u" id="1" x:authData="dora" x:password="%s"/>',
     '<login id="1" authData="dora" pwd="%s" secret="%s"/>',
     '<login id="1" authData="%s"/>',
     '<login id="1" authData="dora@%s" password="x"/>',

@@ -22,13 +22,18 @@ static int load(void **state)
                           &conf, &problems) != ERR_OK;
 }
 
-static const char *mask(const char *msg, bool legal)
+static const char *masked(const char *msg, bool legal, bool guarded)
 {
     static char text[TCP_LOG_MAX + 1];
-    size_t n = tcp_log_mask(str_of(msg), legal, conf, text, TCP_LOG_MAX);
+    size_t n = tcp_log_mask(str_of(msg), legal, conf, guarded, text, TCP_LOG_MAX);
     assert_true(n < TCP_LOG_MAX);
     text[n] = '\0';
     return text;
+}
+
+static const char *mask(const char *msg, bool legal)
+{
+    return masked(msg, legal, false);
 }
 
 static void whole_messages(void **state)
@@ -43,8 +48,8 @@ static void whole_messages(void **state)
          "userName=\"dora@harbor.example\"/>",
          "<session id=\"L\" urlID=\"100042-***\" userName=\"dora@harbor.example\"/>"},
         /* every secret of its last paragraph */
-        {"<passwordModify id='2' oldPassword='a' newPassword='b' recoveryEmail='c@d'/>",
-         "<passwordModify id='2' oldPassword='***' newPassword='***' recoveryEmail='c@d'/>"},
+        {"<passwordModify id='2' oldPassword='a' newPassword='b' recoverPassword='c@d'/>",
+         "<passwordModify id='2' oldPassword='***' newPassword='***' recoverPassword='c@d'/>"},
         {"<login id='3' method='PLAIN' authData='AGRvcmEA'/>",
          "<login id='3' method='PLAIN' authData='***'/>"},
         {"<login id='3' authData='AGRvcmEA' method='PLAIN'/>",
@@ -80,7 +85,7 @@ static void whole_messages(void **state)
         {"<a password=''/>", "<a password=''/>"},
         /* spelled as XML allows it */
         {"<LOGIN ID='1' PassWord \t=\r\n\"a'b>c/\"/>", "<LOGIN ID='1' PassWord \t=\r\n\"***\"/>"},
-        {"<x:auth xmlns:x='u' x:VALUE='s'/>", "<x:auth xmlns:x='u' x:VALUE='***'/>"},
+        {"<x:auth xmlns:x='u' x:VALUE='s'/>", "<x:auth xmlns:x='***' x:VALUE='***'/>"},
         {"<a><b><login method='x' authData='s'></login></b> t <auth value=\"s\"/></a>",
          "<a><b><login method='x' authData='***'></login></b> t <auth value=\"***\"/></a>"},
         {"<a><![CDATA[<x password='no attribute'>]]><b password='s'/></a>",
@@ -93,6 +98,31 @@ static void whole_messages(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         assert_string_equal(mask(rows[i].in, true), rows[i].out);
+}
+
+/* Before login, and where passwords are due: only what is known to be harmless. */
+static void misspelled(void **state)
+{
+    static const struct {
+        const char *in, *out;
+        bool guarded;
+    } rows[] = {
+        {"<login id='1' pasword='s' authDat='s' method='PLAIN'>s</login>",
+         "<login id='1' pasword='***' authDat='***' method='PLAIN'>***</login>", false},
+        {"<auth id='1' valu='s'/>", "<auth id='1' valu='***'/>", false},
+        {"<passwordModify id='1' oldPasword='s' new='s'/>",
+         "<passwordModify id='1' oldPasword='***' new='***'/>", false},
+        {"<lgoin id='1' pword='s'/>", "<lgoin id='1' pword='***'/>", true},
+        {"<lgoin id='1'>s</lgoin>", "<lgoin id='1'>***</lgoin>", true},
+        {"<listFeatures id='1' domain='b.example'/>", "<listFeatures id='1' domain='b.example'/>",
+         true},
+        {"<readStrings id='1' skinName='x' language='y'/>",
+         "<readStrings id='1' skinName='x' language='y'/>", true},
+        {"<setClientName id='1' name='x'/>", "<setClientName id='1' name='x'/>", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        assert_string_equal(masked(rows[i].in, true, rows[i].guarded), rows[i].out);
 }
 
 /* Where the attributes of such a message end is anybody's guess: only its name is shown. */
@@ -121,7 +151,7 @@ static void long_messages(void **state)
     memset(msg, 'x', sizeof msg);
     memcpy(msg, "<a b='", 6);
     memcpy(msg + sizeof msg - 3, "'/>", 3);
-    size_t n = tcp_log_mask((struct str){msg, sizeof msg}, true, conf, text, sizeof text);
+    size_t n = tcp_log_mask((struct str){msg, sizeof msg}, true, conf, false, text, sizeof text);
     char *note = memmem(text, n, "…+", strlen("…+"));
     assert_non_null(note);
     assert_int_equal(sscanf(note, "…+%lu bytes", &rest), 1);
@@ -246,12 +276,13 @@ static void nothing_gets_through(void **state)
         size_t room = rnd(2) == 0 ? sizeof text : 64 + rnd((uint32_t)b.n + 64);
         if (room > sizeof text)
             room = sizeof text;
-        size_t n = tcp_log_mask(buf_slice(&b), true, conf, text, room);
+        size_t n = tcp_log_mask(buf_slice(&b), true, conf, false, text, room);
         assert_true(n < room);
         if (memmem(text, n, SECRET, sizeof SECRET - 1) != NULL || memmem(text, n, "s3c", 3) != NULL)
             fail_msg("%.*s", (int)b.n, b.p);
         /* nobody promises that what frame_next() refuses has its end where it says */
-        n = tcp_log_mask(str_sub(buf_slice(&b), 0, rnd((uint32_t)b.n)), false, conf, text, room);
+        n = tcp_log_mask(str_sub(buf_slice(&b), 0, rnd((uint32_t)b.n)), false, conf, false, text,
+                         room);
         assert_true(n < room && memmem(text, n, "s3c", 3) == NULL);
     }
     buf_free(&b);
@@ -260,9 +291,8 @@ static void nothing_gets_through(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_messages),
-        cmocka_unit_test(illegal_messages),
-        cmocka_unit_test(long_messages),
+        cmocka_unit_test(whole_messages),       cmocka_unit_test(misspelled),
+        cmocka_unit_test(illegal_messages),     cmocka_unit_test(long_messages),
         cmocka_unit_test(nothing_gets_through),
     };
     return cmocka_run_group_tests(tests, load, NULL);
