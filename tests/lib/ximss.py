@@ -41,6 +41,15 @@ def free_port(*taken):
             return port
 
 
+def refused(port):
+    """True when nobody listens there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
+        return False
+    except ConnectionRefusedError:
+        return True
+
+
 def wait_for(what, seconds=PATIENCE, pause=0.02):
     """The first true value of what(); an error after `seconds`."""
     end = time.monotonic() + seconds

@@ -2,18 +2,9 @@
 # SPDX-FileCopyrightText: The ximssd authors
 """The end of a server that users are on: a warning, some time, <bye/>; and draining (protocol 1, 1.6; design 2.5)."""
 import signal
-import socket
 import time
 
-from ximss import PATIENCE, Server, wait_for
-
-
-def refused(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
-        return False
-    except ConnectionRefusedError:
-        return True
+from ximss import PATIENCE, Server, refused, wait_for
 
 
 def is_alert(message, text):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The ximssd authors
 """A reload changes the configuration in place: all of it or nothing, and no connection is touched (design 2.5)."""
+import json
 import os
 import signal
 import socket
@@ -11,7 +12,7 @@ import time
 
 import pytest
 
-from ximss import PATIENCE, Client, Closed, Server, free_port, wait_for
+from ximss import PATIENCE, Client, Closed, Server, free_port, refused, wait_for
 
 LISTENER = "[listener %s]\nprotocol = ximss\naddress = 127.0.0.1:%d\n%s\n"
 
@@ -21,15 +22,6 @@ def server(tmp_path):
     with Server(tmp_path, accounts={"dora": "correct-horse", "otto": "battery-staple"},
                 server="workers = 2\n") as s:
         yield s
-
-
-def refused(port):
-    """True when nobody listens there."""
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
-        return False
-    except ConnectionRefusedError:
-        return True
 
 
 def prepares(server, since):
@@ -370,6 +362,7 @@ def test_who_starts_later_has_what_holds(server):
         server.kill(name)
     wait_for(lambda: all(server.children().get(n) not in (None, before[n]) for n in before
                          if not n.startswith(("helper", "hasher"))))
+    wait_for(lambda: all(p["ready"] for p in json.loads(server.ctl("--json", "status").stdout)["processes"]))
     clients = [wait_for(lambda: try_login(server, "dora")) for _ in range(3)]
     assert server.client().closed()
     for c in clients:
