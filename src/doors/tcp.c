@@ -234,10 +234,11 @@ static void on_closed(struct conn *conn, enum conn_end why)
     free(c->flight);
     free(c->account);
     tcp_login_free(&c->login);
+    idmap_remove(&d->conns, c->id);
+    /* Its place first: who sees in ximss-top that there is room finds it. */
+    d->host.closed(d->host.ctx, c->id, c->place);
     shm_row_free(d->shm, c->row);
     shm_count_sub(d->shm, SHM_XIMSS_ACTIVE, 1);
-    idmap_remove(&d->conns, c->id);
-    d->host.closed(d->host.ctx, c->id, c->place);
     free(c);
 }
 
