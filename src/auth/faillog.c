@@ -60,7 +60,11 @@ enum err faillog_attach(struct faillog *f, void *mem, size_t mem_n,
     uint32_t addresses = places_of(opt->addresses);
     if (h->magic == MAGIC && h->accounts == accounts && h->addresses == addresses)
         return ERR_OK;
-    memset(mem, 0, need);
+    /* Fresh pages stay untouched, and cost no memory until somebody fails. What hides behind an empty head matches no
+     * hash of the new key. */
+    static const struct faillog_head fresh;
+    if (memcmp(h, &fresh, sizeof fresh) != 0)
+        memset(mem, 0, need);
     h->accounts = accounts;
     h->addresses = addresses;
     arc4random_buf(h->key, sizeof h->key);

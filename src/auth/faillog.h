@@ -53,7 +53,7 @@ struct faillog {
 /* Bytes that these options need; a multiple of 4096. */
 size_t faillog_size(const struct faillog_options *opt);
 /*
- * Zero-filled memory is made ready; memory of an earlier auth with the same table sizes is taken
+ * Zero-filled memory (an empty head says so) is made ready; memory of an earlier auth with the same table sizes is taken
  * over with its counters (limits and window may have changed: a reload calls this again). Anything
  * else there is wiped and made anew: what an earlier process left is not believed. ERR_RANGE: mem_n
  * < faillog_size().

@@ -5,6 +5,7 @@
 #include <bsd/unistd.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -365,9 +366,13 @@ int child_main(int argc, char **argv)
     child_ignore_signals();
     arena_init(&c.arena, ARENA_OF_CHILD);
     setups[c.role](&c);
+    const char *name = ipc_role_name(c.role);
+    char comm[16]; /* what top, pgrep and the kernel's log call it: /proc/self/exe would be "exe" */
+    snprintf(comm, sizeof comm, "ximssd-%s", name);
+    prctl(PR_SET_NAME, comm);
     if (c.role == IPC_ROLE_AUTH)
-        setproctitle("auth");
+        setproctitle("%s", name);
     else
-        setproctitle("%s %u", ipc_role_name(c.role), c.number + 1);
+        setproctitle("%s %u", name, c.number + 1);
     return child_run(&c);
 }

@@ -10,6 +10,7 @@
 Programs come from $XIMSSD_BUILD (default `build`); `clock=True` takes those of build/test, whose clock moves with
 Server.advance(). Processes are ended by the pid that was started here.
 """
+import atexit
 import contextlib
 import glob
 import json
@@ -23,6 +24,7 @@ import sqlite3
 import ssl
 import struct
 import subprocess
+import tempfile
 import time
 import xml.etree.ElementTree as ET
 
@@ -209,9 +211,23 @@ class Server:
             self._make_clock()
         self._write_conf(conf, server)
         if start:
-            for name, password in self.accounts.items():
-                self.add_account(name, password)
+            self._add_accounts(repr((self.bin, self.accounts, server, conf)))
             self.start()
+
+    made = {}  # what the accounts and settings of a server made of its folder of state
+
+    def _add_accounts(self, key):
+        """By ximssctl; the second time for the same settings and accounts, a copy: every password costs a hash."""
+        if self.accounts and key in self.made:
+            shutil.copytree(self.made[key], self.state_dir)
+            return
+        for name, password in self.accounts.items():
+            self.add_account(name, password)
+        if self.accounts and not os.path.exists(os.path.join(self.state_dir, "accounts.db-wal")):
+            if not self.made:
+                atexit.register(lambda: [shutil.rmtree(folder) for folder in self.made.values()])
+            self.made[key] = tempfile.mkdtemp(prefix="ximssd-made-")
+            shutil.copytree(self.state_dir, self.made[key], dirs_exist_ok=True)
 
     def _make_clock(self):
         path = os.path.join(self.folder, "clock")
@@ -224,8 +240,10 @@ class Server:
     def _write_conf(self, conf, server):
         # Nobody has to be warned in a test; who wants it says so.
         grace = "" if "shutdown_grace" in server else "shutdown_grace = 0\n"
-        text = "[server]\ndomain = harbor.example\nstate_dir = %s\nrun_dir = %s\n%s%s\n" % (
-            self.state_dir, self.run_dir, grace, server)
+        # Fewer processes, which start sooner, unless the test is about them.
+        few = "".join("%s = 1\n" % kind for kind in ("helpers", "hashers") if kind not in server)
+        text = "[server]\ndomain = harbor.example\nstate_dir = %s\nrun_dir = %s\n%s%s%s\n" % (
+            self.state_dir, self.run_dir, grace, few, server)
         text += "[listener ximss]\nprotocol = ximss\naddress = 127.0.0.1:%d\n" % self.port
         if self.tls_port:
             text += "[listener ximss-tls]\nprotocol = ximss\ntls = yes\naddress = 127.0.0.1:%d\n" % self.tls_port

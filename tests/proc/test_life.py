@@ -13,6 +13,9 @@ def test_titles_in_ps(tmp_path):
     with Server(tmp_path, server=conf) as server:
         assert set(server.children()) == {"worker 1", "worker 2", "worker 3", "keeper 1", "keeper 2", "auth", "hasher 1",
                                           "helper 1", "helper 2"}
+        for title, pid in server.children().items():
+            with open("/proc/%d/comm" % pid, encoding="ascii") as f:
+                assert f.read() == "ximssd-%s\n" % title.split()[0]
 
 
 def test_stop_says_bye(server):

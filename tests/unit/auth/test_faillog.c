@@ -6,6 +6,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #define S INT64_C(1000000000)
@@ -268,13 +271,37 @@ static void test_delay(void **state)
     assert_int_equal(faillog_delay(&opt, UINT32_MAX), 5 * S);
 }
 
+/* Memory that the kernel has just made costs nothing until somebody fails. */
+static void test_fresh_memory_is_not_touched(void **state)
+{
+    size_t n = faillog_size(&opt);
+    struct faillog f;
+    struct stat st;
+    (void)state;
+    int fd = memfd_create("faillog", 0);
+    assert_true(fd >= 0 && ftruncate(fd, (off_t)n) == 0 && n > 1000000);
+    void *mem = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_ptr_not_equal(mem, MAP_FAILED);
+    assert_int_equal(faillog_attach(&f, mem, n, &opt), ERR_OK);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_true(st.st_blocks * 512 <= 8192);
+    assert_false(faillog_account_fail(&f, STR("dora@harbor.example"), S));
+    munmap(mem, n);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_account),   cmocka_unit_test(test_address),
-        cmocka_unit_test(test_model),     cmocka_unit_test(test_eviction),
-        cmocka_unit_test(test_handed_on), cmocka_unit_test(test_rubbish),
-        cmocka_unit_test(test_delay),     cmocka_unit_test(test_clear),
+        cmocka_unit_test(test_account),
+        cmocka_unit_test(test_address),
+        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_eviction),
+        cmocka_unit_test(test_handed_on),
+        cmocka_unit_test(test_rubbish),
+        cmocka_unit_test(test_delay),
+        cmocka_unit_test(test_clear),
+        cmocka_unit_test(test_fresh_memory_is_not_touched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
