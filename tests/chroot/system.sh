@@ -15,7 +15,7 @@ fail() {
 }
 
 system_remove() {
-    for m in "$work/proc" "$work/dev/shm" "$work/dev/pts" "$work/dev"; do
+    for m in "$work/proc" "$work/dev/shm" "$work/dev/pts" "$work/dev" "$work"; do
         mountpoint -q "$m" && umount -l "$m"
     done
     rm -rf --one-file-system "$work"
@@ -27,6 +27,8 @@ system_make() { # FOLDER
     trap system_remove EXIT
     system_remove
     mkdir -p "$work" build/chroot
+    mount --bind "$work" "$work" # a root that is a mount point, as everywhere: programs may want a mount namespace
+    mount --make-private "$work"
 
     # The package source of this system, and how it is reached: a proxy or a mirror stays in force inside.
     local mirror keys certs
