@@ -344,6 +344,54 @@ static void parts(void **state)
     }
 }
 
+/* name=value; of each parameter. */
+static const char *params_of(const char *text)
+{
+    static char line[1024];
+    struct buf word, list;
+    struct str name, value;
+    size_t n = 0;
+    buf_init(&word, 4096);
+    buf_init(&list, 1 << 20);
+    mime_params(str_of(text), 200, &word, &list, NULL, NULL);
+    struct str rest = buf_slice(&list);
+    line[0] = '\0';
+    while (digest_param_next(&rest, &name, &value))
+        n += (size_t)snprintf(line + n, sizeof line - n, "%.*s=%.*s;", STR_FMT(name),
+                              STR_FMT(value));
+    buf_free(&word);
+    buf_free(&list);
+    return line;
+}
+
+/* RFC 2231, sections 3, 4 and 4.1, and what programs make of it. */
+static void params(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"message/external-body; access-type=URL; URL*0=\"ftp://\"; "
+         "URL*1=\"cs.utk.edu/pub/moore/bulk-mailer/bulk-mailer.tar\"",
+         "access-type=URL;url=ftp://cs.utk.edu/pub/moore/bulk-mailer/bulk-mailer.tar;"},
+        {"application/x-stuff; title*=us-ascii'en-us'This%20is%20%2A%2A%2Afun%2A%2A%2A",
+         "title=This is ***fun***;"},
+        {"application/x-stuff; title*0*=us-ascii'en'This%20is%20even%20more%20; "
+         "title*1*=%2A%2A%2Afun%2A%2A%2A%20; title*2=\"isn't it!\"",
+         "title=This is even more ***fun*** isn't it!;"},
+        {"x; a*1=2; b=c; a*0=1", "a=12;b=c;"},
+        {"x; a*0=1; a*2=3", "a=13;"},
+        {"x; a=1; a*=utf-8''2", "a=1;"},
+        {"x; a*=iso-8859-1''%e9; b*=utf-8''%c3%A9; c*=''%e9", "a=\xc3\xa9;b=\xc3\xa9;c=\xc3\xa9;"},
+        {"x; a*=ebcdic-us''abc", "a=abc;"}, /* not on our list */
+        {"x; a*=no-marks%20; b*=%; c*=%4; d*=%zz", "a=no-marks ;b=%;c=%4;d=%zz;"},
+        {"x; a*0*=utf-8''%c3; a*1*=%a9", "a=\xc3\xa9;"},
+        {"x; a=\"b*c^d^1e=?f\"; g=\"\\*\\^\"", "a=b*c^d^1e=?f;g=*^;"},
+        {"x; NaMe=\"=?iso-8859-1?q?=e9?=\"", "name=\xc3\xa9;"},
+        {"x; a*0=\"=?utf-8?b?w6k=?=\"", "a=\xc3\xa9;"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        assert_string_equal(params_of(rows[i][0]), rows[i][1]);
+}
+
 /* Offsets lead back to the bytes of the message. */
 static void offsets(void **state)
 {
@@ -610,6 +658,7 @@ int main(void)
         cmocka_unit_test(fallback_charset),
         cmocka_unit_test(headers),
         cmocka_unit_test(parts),
+        cmocka_unit_test(params),
         cmocka_unit_test(offsets),
         cmocka_unit_test(depth_limit),
         cmocka_unit_test(parts_limit),
