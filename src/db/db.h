@@ -71,7 +71,13 @@ struct db_stmt;
 #define DB_EXCLUSIVE \
     2u /* nobody else may open it meanwhile: reading takes no locks, no system calls */
 
-/* Opens or creates. The log says why on failure (ERR_DB). path is a file name, zero-terminated. */
+/* What the engine reads from files that are not databases: for processes that will soon see no others. */
+void db_prepare(void);
+
+/*
+ * Opens or creates. The log says why on failure (ERR_DB). path is a file name, zero-terminated. Once it is open, no
+ * further file is opened, made or removed, here or in db_close().
+ */
 enum err db_open(const char *path, unsigned flags, struct db **out) CHECKED;
 /* Breaks an open round off; finalizes all statements. *db becomes NULL; NULL is fine. */
 void db_close(struct db **db);

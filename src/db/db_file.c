@@ -84,6 +84,33 @@ static bool configure(struct db *db, bool exclusive)
     return true;
 }
 
+void db_prepare(void)
+{
+    char random;
+    /* Our processes have no threads. Refused, harmlessly, when the engine already runs. */
+    (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    sqlite3_randomness(sizeof random, &random); /* it reads /dev/urandom once */
+}
+
+/*
+ * What the engine would do with names of files later on is done now. The WAL and its index stay when the last user
+ * closes them (the WAL empty), and the first sync of a WAL, which takes the folder with it, comes here.
+ */
+static bool settle(struct db *db)
+{
+    sqlite3_file *wal = NULL;
+    int on = 1;
+
+    if (sqlite3_file_control(db->h, NULL, SQLITE_FCNTL_PERSIST_WAL, &on) == SQLITE_OK &&
+        sqlite3_exec(db->h, "PRAGMA user_version", NULL, NULL, NULL) == SQLITE_OK &&
+        sqlite3_file_control(db->h, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK &&
+        wal->pMethods != NULL && wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL) == SQLITE_OK)
+        return true;
+    db_log(db, "open");
+    return false;
+}
+
 enum err db_open(const char *path, unsigned flags, struct db **out)
 {
     struct db *db = calloc(1, sizeof *db);
@@ -99,9 +126,7 @@ enum err db_open(const char *path, unsigned flags, struct db **out)
     db->last = db->mark = &db->first;
     idmap_init(&db->stmts);
     arena_init(&db->arena, ROUND_ARENA);
-    /* Our processes have no threads. Refused, harmlessly, when the engine already runs. */
-    (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
-    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    db_prepare();
     if (!db->readonly)
         make_private(path);
     if (sqlite3_open_v2(path, &db->h, mode | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
@@ -109,7 +134,7 @@ enum err db_open(const char *path, unsigned flags, struct db **out)
         db_close(&db);
         return ERR_DB;
     }
-    if (!configure(db, (flags & DB_EXCLUSIVE) != 0)) {
+    if (!configure(db, (flags & DB_EXCLUSIVE) != 0) || (!db->readonly && !settle(db))) {
         db_close(&db);
         return ERR_DB;
     }
