@@ -23,14 +23,22 @@ void arena_init(struct arena *a, size_t cap)
     *a = (struct arena){.cap = cap};
 }
 
+static void wipe(const struct arena *a, struct arena_chunk *c)
+{
+    if (a->secret)
+        explicit_bzero(c->data, c->used);
+}
+
 void arena_free(struct arena *a)
 {
     while (a->head != NULL) {
         struct arena_chunk *c = a->head;
         a->head = c->next;
+        wipe(a, c);
         free(c);
     }
     a->held = 0;
+    a->secret = false;
 }
 
 void arena_reset(struct arena *a)
@@ -39,6 +47,7 @@ void arena_reset(struct arena *a)
     while (a->head != NULL) {
         struct arena_chunk *c = a->head;
         a->head = c->next;
+        wipe(a, c);
         if (keep == NULL && c->size == CHUNK_SIZE)
             keep = c;
         else

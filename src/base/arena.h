@@ -17,10 +17,11 @@ struct arena {
     struct arena_chunk *head; /* newest chunk */
     size_t cap;               /* most bytes of all chunks together */
     size_t held;              /* bytes of all chunks now */
+    bool secret;              /* wiped before its memory goes back, and at a reset */
 };
 
 void arena_init(struct arena *a, size_t cap);
-/* Gives everything back; the arena can be used again. */
+/* Gives everything back; the arena can be used again, and is secret no longer. */
 void arena_free(struct arena *a);
 /* Forgets all allocations but keeps one chunk of ordinary size for the next request. */
 void arena_reset(struct arena *a);

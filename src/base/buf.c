@@ -13,16 +13,38 @@ void buf_init(struct buf *b, size_t max)
     *b = (struct buf){.max = max};
 }
 
+/* Of a secret buffer, from byte `from` on. */
+static void wipe(struct buf *b, size_t from)
+{
+    if (b->secret && b->n > from)
+        explicit_bzero(b->p + from, b->n - from);
+}
+
 void buf_free(struct buf *b)
 {
+    wipe(b, 0);
     free(b->p);
-    *b = (struct buf){.max = b->max};
+    *b = (struct buf){.max = b->max, .secret = b->secret};
 }
 
 void buf_clear(struct buf *b)
 {
+    wipe(b, 0);
     b->n = 0;
     b->failed = false;
+}
+
+/* realloc(), which leaves copies behind. */
+static char *move(struct buf *b, size_t cap)
+{
+    char *p = b->secret ? malloc(cap) : realloc(b->p, cap);
+    if (p == NULL || !b->secret)
+        return p;
+    if (b->n != 0)
+        memcpy(p, b->p, b->n);
+    wipe(b, 0);
+    free(b->p);
+    return p;
 }
 
 char *buf_room(struct buf *b, size_t n)
@@ -40,7 +62,7 @@ char *buf_room(struct buf *b, size_t n)
         cap = cap > b->max / 2 ? b->max : cap * 2;
     if (cap < b->n + n)
         cap = b->n + n;
-    char *p = realloc(b->p, cap);
+    char *p = move(b, cap);
     if (p == NULL)
         goto fail;
     b->p = p;
@@ -108,14 +130,17 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 void buf_consume(struct buf *b, size_t n)
 {
     BUG_IF(n > b->n);
-    b->n -= n;
-    if (b->n != 0)
-        memmove(b->p, b->p + n, b->n);
+    size_t left = b->n - n;
+    if (left != 0)
+        memmove(b->p, b->p + n, left);
+    wipe(b, left);
+    b->n = left;
 }
 
 void buf_cut(struct buf *b, size_t n)
 {
     BUG_IF(n > b->n);
+    wipe(b, n);
     b->n = n;
     b->failed = false;
 }

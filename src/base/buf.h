@@ -6,6 +6,9 @@
  *
  * A failed append (cap reached, no memory) leaves the buffer as it was and is remembered: writers append without
  * looking and ask buf_err() once at the end. Memory is taken at the first append and given back by buf_free().
+ *
+ * A buffer with `secret` set (after buf_init()) leaves nothing behind in memory: what it no longer holds is wiped, also
+ * where it lay before it grew.
  */
 #include "base/str.h"
 
@@ -15,6 +18,7 @@ struct buf {
     size_t cap; /* bytes allocated */
     size_t max; /* bytes allowed */
     bool failed;
+    bool secret;
 };
 
 void buf_init(struct buf *b, size_t max);

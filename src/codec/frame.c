@@ -531,6 +531,7 @@ enum err frame_stash(struct buf *held, struct str rest)
     /* The first piece, or a little rest behind a large message, whose memory goes back. */
     struct buf small;
     buf_init(&small, held->max);
+    small.secret = held->secret;
     buf_str(&small, rest);
     enum err e = buf_err(&small);
     buf_free(held);

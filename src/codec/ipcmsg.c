@@ -59,9 +59,9 @@ uint64_t ipc_fingerprint(void)
     return h;
 }
 
-bool ipc_type_secret(enum ipc_type t)
+bool ipc_item_secret(const struct ipc_item *it)
 {
-    switch (t) {
+    switch (it->type) {
     case IPC_LOGIN:
     case IPC_LOGIN_STEP:
     case IPC_PASSWORD:
@@ -71,7 +71,7 @@ bool ipc_type_secret(enum ipc_type t)
     case IPC_TLS:
         return true;
     default:
-        return false;
+        return (it->flags & IPC_FLAG_SECRET) != 0;
     }
 }
 
@@ -152,7 +152,8 @@ enum err ipc_reader_next(struct ipc_reader *r, struct ipc_item *it)
     size_t whole = padded(h.length);
     if (h.length > IPC_BODY_MAX || whole > r->rest.n - sizeof h)
         return ERR_PACKET;
-    if (h.type == IPC_NONE || h.type >= IPC_TYPE_COUNT || (h.flags & ~IPC_FLAG_MEMFD) != 0)
+    if (h.type == IPC_NONE || h.type >= IPC_TYPE_COUNT ||
+        (h.flags & ~(IPC_FLAG_MEMFD | IPC_FLAG_SECRET)) != 0)
         return ERR_PACKET;
     const struct type_row *row = &types[h.type];
     if (!role_fits(row->from, r->from) || !role_fits(row->to, r->to))

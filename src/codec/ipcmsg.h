@@ -61,6 +61,8 @@ enum ipc_fd { IPC_NOFD, IPC_FD, IPC_MEMFD };
 
 /* Item flag: the body is in a memfd that travels with the packet. */
 #define IPC_FLAG_MEMFD 1u
+/* Item flag: the body may hold a password, though that of most items of its type does not. */
+#define IPC_FLAG_SECRET 2u
 
 struct ipc_item {
     enum ipc_type type;
@@ -77,7 +79,7 @@ enum ipc_fd ipc_type_fd(enum ipc_type t);
 /* Of the table of types: programs whose packets differ have different ones. */
 uint64_t ipc_fingerprint(void);
 /* Its body may hold a password or what opens one: wiped from memory once it is passed on. */
-bool ipc_type_secret(enum ipc_type t);
+bool ipc_item_secret(const struct ipc_item *it);
 
 /* --- writing: a buffer that holds one packet */
 void ipc_packet_begin(struct buf *b);

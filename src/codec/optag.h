@@ -19,6 +19,7 @@ enum op_state {
 #define OPF_READ    1U /* reads only: may run before the writers of its round */
 #define OPF_MORE    2U /* may answer with more than 64 KiB (ERR_MORE) */
 #define OPF_EXPIRED 4U /* allowed while the password has expired (protocol 1, 4.3) */
+#define OPF_SECRET  8U /* the message may hold a password */
 
 enum op_id {
     OP_NONE = 0, /* unknown operation */

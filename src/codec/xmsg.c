@@ -5,6 +5,8 @@
 #include <libxml/parser.h>
 #include <libxml/parserInternals.h>
 #include <libxml/xmlerror.h>
+#include <libxml/xmlmemory.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
@@ -249,14 +251,38 @@ static const xmlSAXHandler handlers = {
     .serror = on_error,
 };
 
+/*
+ * Memory that libxml2 gives back is wiped: it held messages, and these may hold passwords. (About 8 KiB a message, most of
+ * it the input.)
+ */
+static void wiping_free(void *p)
+{
+    if (p != NULL)
+        explicit_bzero(p, malloc_usable_size(p));
+    free(p);
+}
+
+static void *wiping_realloc(void *p, size_t n)
+{
+    size_t had = p != NULL ? malloc_usable_size(p) : 0;
+    void *fresh = malloc(n);
+    if (fresh == NULL || p == NULL)
+        return fresh;
+    memcpy(fresh, p, had < n ? had : n);
+    wiping_free(p);
+    return fresh;
+}
+
 struct xmsg_parser *xmsg_parser_new(void)
 {
     struct xmsg_parser *p = calloc(1, sizeof *p);
     if (p == NULL)
         return NULL;
+    xmlMemSetup(wiping_free, malloc, wiping_realloc, strdup);
     xmlInitParser();
     xmlSetGenericErrorFunc(NULL, be_silent);
     buf_init(&p->text, XMSG_MAX);
+    p->text.secret = true;
     p->limits = frame_limits_default;
     return p;
 }
@@ -271,6 +297,13 @@ static void context_free(struct xmsg_parser *p)
     if (p->ctxt != NULL)
         xmlFreeParserCtxt(p->ctxt);
     p->ctxt = NULL;
+}
+
+void xmsg_parser_wipe(struct xmsg_parser *p)
+{
+    buf_free(&p->text);
+    if (p->ctxt != NULL)
+        xmlCtxtReset(p->ctxt);
 }
 
 void xmsg_parser_free(struct xmsg_parser **pp)

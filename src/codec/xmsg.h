@@ -48,6 +48,8 @@ void xmsg_parser_limits(struct xmsg_parser *p, const struct frame_limits *lim);
  */
 enum err xmsg_parse(struct xmsg_parser *p, struct str msg, struct arena *a,
                     struct xelem **root) CHECKED;
+/* Nothing of the last message stays in the parser's memory: for messages that may hold a password. */
+void xmsg_parser_wipe(struct xmsg_parser *p);
 #define XMSG_MAX ((size_t)64 << 20)
 #define XMSG_ID_MAX \
     256 /* bytes of a request's id, decoded (protocol 1, 1.3): for the callers to check */

@@ -259,6 +259,8 @@ enum err tcp_door_init(struct tcp_door *d)
 {
     arena_init(&d->arena, PARSE_MEMORY);
     buf_init(&d->scratch, PARSE_MEMORY);
+    buf_init(&d->illegal, PARSE_MEMORY);
+    d->arena.secret = d->illegal.secret = true; /* passwords do not stay */
     idmap_init(&d->conns);
     d->parser = xmsg_parser_new();
     if (d->parser == NULL)

@@ -121,6 +121,7 @@ struct tcp_door {
     struct xmsg_parser *parser;
     struct arena arena; /* of the message before login that is looked at now */
     struct buf scratch; /* of the answer that is written now */
+    struct buf illegal; /* of the message that is refused now */
     struct idmap conns; /* id -> struct tcp_conn */
     size_t input_bytes; /* of all incomplete messages together (limits.input_memory) */
     uint32_t next_attempt;

@@ -208,21 +208,10 @@ static void unreadable(struct tcp_conn *c, struct str msg, enum err e)
         tcp_respond(c, name, e);
 }
 
-/* Passwords do not stay in the arena after their message. */
-static void wipe_secrets(const struct xelem *e)
-{
-    for (uint32_t i = 0; i < e->nattrs; i++) {
-        char *p;
-        memcpy(&p, &e->attrs[i].value.p, sizeof p);
-        explicit_bzero(p, e->attrs[i].value.n);
-    }
-}
-
 bool tcp_before_message(struct tcp_conn *c, struct str msg, bool legal, struct str behind)
 {
     struct tcp_door *d = c->door;
     struct xelem *e = NULL;
-    arena_reset(&d->arena);
     enum err err = legal ? xmsg_parse(d->parser, msg, &d->arena, &e) : ERR_ILLEGAL_XML;
     if (err != ERR_OK) {
         unreadable(c, msg, err);
@@ -234,8 +223,10 @@ bool tcp_before_message(struct tcp_conn *c, struct str msg, bool legal, struct s
             step(c, e, id, behind);
         else
             run(c, e, id, behind);
-        wipe_secrets(e);
     }
+    /* Passwords do not stay. */
+    arena_reset(&d->arena);
+    xmsg_parser_wipe(d->parser);
     return conn_is_open(&c->conn) && !conn_in_handshake(&c->conn) &&
            (c->state == TCP_PRE || c->state == TCP_STEP);
 }

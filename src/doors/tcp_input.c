@@ -86,7 +86,7 @@ static bool answer_noop(struct tcp_conn *c, const struct xscan *x, enum op_id op
  */
 static struct str surely_illegal(struct tcp_conn *c, struct str msg)
 {
-    struct buf *b = &c->door->scratch;
+    struct buf *b = &c->door->illegal;
     buf_clear(b);
     buf_str(b, msg);
     buf_char(b, '<');
@@ -110,21 +110,18 @@ static bool session_message(struct tcp_conn *c, struct str msg, bool legal)
         return false;
     }
     flight_add(c, f, op, msg.n);
-    bus_put(k, IPC_MSG, c->id, c->answered, msg);
+    bool secret = !legal || op == OP_NONE || (optag_flags(op) & OPF_SECRET) != 0;
+    bus_send(k, &(struct ipc_item){.type = IPC_MSG,
+                                   .flags = secret ? IPC_FLAG_SECRET : 0,
+                                   .id = c->id,
+                                   .seq = c->answered,
+                                   .body = msg,
+                                   .fd = -1});
     c->answered = 0;
     return !tcp_flight_full(c);
 }
 
 /* --- input */
-
-/* Passwords do not stay in the buffers that all connections share. */
-static void wipe(struct str bytes)
-{
-    char *p;
-    memcpy(&p, &bytes.p, sizeof p);
-    if (bytes.n != 0)
-        explicit_bzero(p, bytes.n);
-}
 
 static bool take_message(struct tcp_conn *c, struct str msg, bool legal, struct str behind)
 {
@@ -133,11 +130,13 @@ static bool take_message(struct tcp_conn *c, struct str msg, bool legal, struct 
     shm_row_add(c->door->shm, c->row, 0, 0, 1);
     tcp_log_in(c, msg, legal);
     /* In a session the keeper judges illegal messages too, so that answers keep their order. */
-    if (c->state == TCP_SESSION)
-        return session_message(c, msg, legal);
-    bool more = tcp_before_message(c, msg, legal, behind);
-    wipe(msg);
-    return more;
+    if (c->state == TCP_SESSION) {
+        struct tcp_door *d = c->door;
+        bool more = session_message(c, msg, legal);
+        buf_free(&d->illegal);
+        return more;
+    }
+    return tcp_before_message(c, msg, legal, behind);
 }
 
 static size_t message_cap(const struct tcp_conn *c)
@@ -238,7 +237,6 @@ void tcp_input(struct conn *conn, struct str fresh)
     struct str in;
     if (c->state == TCP_CLOSING)
         return;
-    bool secret = c->login != NULL;
     if (c->input != NULL) {
         work = *c->input;
         d->input_bytes -= c->input->held.n;
@@ -246,6 +244,7 @@ void tcp_input(struct conn *conn, struct str fresh)
     } else {
         frame_init(&work.frame, message_cap(c));
         buf_init(&work.held, d->conf->limits.message + CONN_READ_MAX * 2);
+        work.held.secret = true;
     }
     c->in += fresh.n;
     if (fresh.n != 0)
@@ -256,6 +255,4 @@ void tcp_input(struct conn *conn, struct str fresh)
     if (e == ERR_OK)
         e = take_messages(c, &work.frame, &in);
     after_input(c, &work, in, e);
-    if (secret)
-        wipe(fresh);
 }

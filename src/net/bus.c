@@ -124,7 +124,7 @@ static bool put_item(struct bus_peer *p, const struct ipc_item *it)
     if (p->open.n == 0)
         ipc_packet_begin(&p->open);
     /* Growing later would leave copies of a secret in freed memory. */
-    if (ipc_type_secret(it->type) && p->open.cap < IPC_PACKET_MAX)
+    if (ipc_item_secret(it) && p->open.cap < IPC_PACKET_MAX)
         (void)buf_room(&p->open, IPC_PACKET_MAX - p->open.n);
     if (p->open.n != 0 && ipc_packet_add(&p->open, it))
         return true;
@@ -145,7 +145,7 @@ static void add_item(struct bus_peer *p, const struct ipc_item *it, int fd)
             close(fd);
         return;
     }
-    p->secret = p->secret || ipc_type_secret(it->type);
+    p->secret = p->secret || ipc_item_secret(it);
     if (fd >= 0)
         p->open_fds[p->open_nfds++] = fd;
 }
@@ -353,7 +353,7 @@ static enum err give_packet(struct bus_peer *p, struct str packet, struct fd_lis
     while (e == ERR_OK) {
         e = ipc_reader_next(&r, &it);
         if (e == ERR_OK) {
-            l->secret = l->secret || ipc_type_secret(it.type);
+            l->secret = l->secret || ipc_item_secret(&it);
             e = give_item(p, &it, l);
         }
         if (p->fd < 0)

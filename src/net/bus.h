@@ -11,7 +11,7 @@
  * A peer that sends a malformed packet, or whose queue cannot be kept in memory, is `broken`: the owner treats it
  * like one that has gone.
  *
- * What held a secret (ipc_type_secret) is wiped when it was sent, and when it was received and handed on.
+ * What held a secret (ipc_item_secret) is wiped when it was sent, and when it was received and handed on.
  */
 #include "codec/ipcmsg.h"
 

@@ -37,8 +37,10 @@ static void read_tls(struct conn *c, struct str in)
 {
     size_t n;
     enum tls_step step = tls_link_read(c->tls.link, in, c->net->plain, &n);
-    if (n != 0)
+    if (n != 0) {
         c->ops->on_data(c, (struct str){c->net->plain, n});
+        explicit_bzero(c->net->plain, n);
+    }
     if (c->state == CONN_DEAD)
         return;
     if (step == TLS_FAILED)
@@ -56,9 +58,10 @@ void conn_read(struct conn *c)
         return;
     if (n != 0 && c->flags & CONN_F_TLS)
         read_tls(c, (struct str){c->net->in, n});
-    else if (n != 0)
+    else if (n != 0) {
         c->ops->on_data(c, (struct str){c->net->in, n});
-    else if (c->flags & CONN_F_EOF)
+        explicit_bzero(c->net->in, n); /* there may be a password in it, whole or in half */
+    } else if (c->flags & CONN_F_EOF)
         tell_eof(c);
 }
 

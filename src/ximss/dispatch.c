@@ -76,6 +76,10 @@ static void read_message(struct req *r, struct str message)
         rescue_id(r, message);
         r->protocol_error = e == ERR_ILLEGAL_XML;
     }
+    /* Also what does not parse may hold a password. */
+    r->arena.secret = r->op == OP_NONE || (optag_flags(r->op) & OPF_SECRET) != 0;
+    if (r->arena.secret)
+        xmsg_parser_wipe(r->s->x->parser);
     if (e != ERR_OK)
         decide(r, e);
 }

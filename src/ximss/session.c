@@ -57,6 +57,7 @@ enum err session_new(struct ximss *x, struct store *store, const struct session_
     s->must_change = info->must_change;
     s->idle_timeout = IDLE_DEFAULT;
     buf_init(&s->queue, SIZE_MAX);
+    s->queue.secret = true;
     buf_init(&s->broken, SIZE_MAX);
     e = copy_texts(s, info);
     if (e == ERR_OK)

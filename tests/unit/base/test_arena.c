@@ -131,6 +131,21 @@ static void reset_keeps_one_chunk(void **state)
     arena_free(&a);
 }
 
+static void a_secret_arena_keeps_nothing(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    a.secret = true;
+    struct str s = arena_str(&a, STR("correct-horse"));
+    arena_reset(&a); /* the chunk stays */
+    for (size_t i = 0; i < s.n; i++)
+        assert_int_equal(s.p[i], 0);
+    assert_true(a.secret);
+    arena_free(&a);
+    assert_false(a.secret);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +156,7 @@ int main(void)
         cmocka_unit_test(absurd_sizes_are_refused),
         cmocka_unit_test(strings),
         cmocka_unit_test(reset_keeps_one_chunk),
+        cmocka_unit_test(a_secret_arena_keeps_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

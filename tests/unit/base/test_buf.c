@@ -142,6 +142,39 @@ static void against_a_model(void **state)
     buf_free(&b);
 }
 
+static bool all_zero(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] != 0)
+            return false;
+    }
+    return true;
+}
+
+/* What a secret buffer does not hold any more is not in its memory. */
+static void secrets_are_wiped(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b, 10000);
+    b.secret = true;
+    buf_lit(&b, "correct-horse battery");
+    buf_consume(&b, 8);
+    assert_true(str_eq(buf_slice(&b), STR("horse battery")));
+    assert_true(all_zero(b.p + b.n, 8));
+    buf_cut(&b, 5);
+    assert_true(str_eq(buf_slice(&b), STR("horse")) && all_zero(b.p + 5, 16));
+    for (int i = 0; i < 1000; i++) /* it moves, and is still the same */
+        buf_lit(&b, " staple");
+    assert_int_equal(b.n, 7005);
+    assert_memory_equal(b.p + 6998, " staple", 7);
+    buf_clear(&b);
+    assert_true(all_zero(b.p, 7005));
+    buf_free(&b);
+    assert_true(b.secret && b.p == NULL);
+    buf_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +184,7 @@ int main(void)
         cmocka_unit_test(failure_is_remembered),
         cmocka_unit_test(room),
         cmocka_unit_test(against_a_model),
+        cmocka_unit_test(secrets_are_wiped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
