@@ -123,6 +123,12 @@ static int on_name(SSL *ssl, int *alert, void *arg)
 
 /* --- life */
 
+void tls_prepare(void)
+{
+    SSL_CTX_free(SSL_CTX_new(TLS_server_method()));
+    ERR_clear_error();
+}
+
 static bool set_protocol(const struct tls_context *t, SSL_CTX *ctx)
 {
     /* X25519 costs half of P-256; what a client's first message guesses is nearly always one of the two. */
@@ -130,7 +136,7 @@ static bool set_protocol(const struct tls_context *t, SSL_CTX *ctx)
     SSL_CTX_set_security_level(ctx, 2);
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
-                                 SSL_OP_IGNORE_UNEXPECTED_EOF);
+                                 SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_CLEANSE_PLAINTEXT);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);

@@ -39,6 +39,9 @@ struct tls_options {
     struct str alpn;
 };
 
+/* Lets OpenSSL read its own configuration: for processes that will soon see no files. */
+void tls_prepare(void);
+
 /*
  * ERR_SYNTAX: the certificate or key is not usable; `problem` says why in words for an administrator ("the key does not
  * belong to the certificate"). The bytes of opt are copied. The context is born with one reference.
