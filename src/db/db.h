@@ -119,7 +119,7 @@ void db_done(struct db_stmt *st);
 int64_t db_changes(const struct db *db);
 
 /* NULL reads as 0 and as STR_NONE. Slices live until the next db_step() or db_done() of this
- * statement. */
+ * statement; no zero byte stands behind them. Text and blobs only: a number would want memory. */
 int64_t db_col_i64(struct db_stmt *st, int col);
 struct str db_col_str(struct db_stmt *st, int col);
 bool db_col_is_null(struct db_stmt *st, int col);

@@ -183,9 +183,8 @@ int64_t db_col_i64(struct db_stmt *st, int col)
 
 struct str db_col_str(struct db_stmt *st, int col)
 {
-    const void *p = sqlite3_column_type(st->s, col) == SQLITE_TEXT
-                        ? (const void *)sqlite3_column_text(st->s, col)
-                        : sqlite3_column_blob(st->s, col);
+    /* Also text: sqlite3_column_text() may want memory for a zero byte behind it, and is empty without. */
+    const void *p = sqlite3_column_blob(st->s, col);
     int n = sqlite3_column_bytes(st->s, col);
 
     if (p == NULL && sqlite3_column_type(st->s, col) != SQLITE_NULL)

@@ -9,11 +9,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "db/db.h"
+#include "tests/unit/db/failmem.h"
 
 static char dir[] = "/tmp/ximssd-test-db-XXXXXX";
 static char path[64];
@@ -116,6 +118,15 @@ static enum err fill(struct db *db, void *arg)
     return db_run(st);
 }
 
+static enum err fill_long(struct db *db, void *text)
+{
+    struct db_stmt *st = db_stmt(db, "INSERT INTO a(account, x, y) VALUES(7, ?1, ?2)");
+
+    db_bind_str(st, 1, (struct str){text, 5000});
+    db_bind_blob(st, 2, (struct str){text, 10});
+    return db_run(st);
+}
+
 static void test_values(void **state)
 {
     struct db *db = *state;
@@ -141,6 +152,47 @@ static void test_values(void **state)
     db_idle_check(db);
     assert_int_equal(db_once(db, fill, NULL), ERR_EXISTS);
     assert_int_equal(number(db, "SELECT count(*) FROM a"), 3);
+}
+
+/* The n-th allocation fails: what is read is an error, or what was written, for texts of any origin. */
+static void test_no_memory(void **state)
+{
+    static const char *const sql[] = {
+        "SELECT x, y FROM a WHERE account=?1",
+        "SELECT substr(x, 1), substr(y, 1) FROM a WHERE account=?1",
+        "SELECT x, y FROM (SELECT DISTINCT x, y FROM a WHERE account=?1) ORDER BY x DESC",
+    };
+    static char text[5000];
+    struct db *db = *state;
+    long failures = 0;
+
+    memset(text, 'x', sizeof text);
+    assert_int_equal(db_migrate(db, steps, 3), ERR_OK);
+    assert_int_equal(db_once(db, fill_long, text), ERR_OK);
+    for (size_t i = 0; i < ARRAY_LEN(sql); i++) {
+        long failed = 1;
+
+        for (long n = 1; failed != 0; n++) {
+            struct db_stmt *st = db_stmt(db, sql[i]);
+            enum err e;
+
+            failmem_arm(n);
+            db_bind_i64(st, 1, 7);
+            e = db_one(st);
+            if (e == ERR_OK) {
+                assert_true(str_eq(db_col_str(st, 0), (struct str){text, sizeof text}));
+                assert_true(str_eq(db_col_str(st, 1), (struct str){text, 10}));
+            } else {
+                assert_int_equal(e, ERR_DB);
+            }
+            failed = failmem.failed;
+            failmem_arm(0);
+            db_done(st);
+            failures += failed;
+        }
+    }
+    assert_true(failures > 3);
+    assert_int_equal(db_check(db), ERR_OK);
 }
 
 static void test_broken_off(void **state)
@@ -258,6 +310,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_pragmas, setup, teardown),
         cmocka_unit_test_setup_teardown(test_migrate, setup, teardown),
         cmocka_unit_test_setup_teardown(test_values, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_broken_off, setup, teardown),
         cmocka_unit_test_setup_teardown(test_upkeep, setup, teardown),
         cmocka_unit_test_setup_teardown(test_upkeep_with_reader, setup, teardown),
@@ -266,6 +319,7 @@ int main(void)
     int rc;
 
     log_open(open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_CRASH);
+    failmem_install();
     assert_non_null(mkdtemp(dir));
     rc = cmocka_run_group_tests(tests, NULL, NULL);
     rmdir(dir);
