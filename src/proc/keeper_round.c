@@ -172,8 +172,7 @@ static void run_reads(struct round *r)
         read_turn(r, s);
         if (s->ended)
             keeper_free_session(s);
-        else if (!s->writer && !s->ready && session_has_work(s->s) &&
-                 dispatch_kind(s->s) == KIND_NONE)
+        else if (!s->writer && !s->ready && session_has_work(s->s))
             park(r, s); /* no memory for a request now */
         else if (!s->writer)
             send_async(s);
