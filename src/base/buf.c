@@ -8,6 +8,13 @@
 
 #define FIRST_CAP 256
 
+static void (*no_memory)(void);
+
+void buf_on_no_memory(void (*fn)(void))
+{
+    no_memory = fn;
+}
+
 void buf_init(struct buf *b, size_t max)
 {
     *b = (struct buf){.max = max};
@@ -63,6 +70,8 @@ char *buf_room(struct buf *b, size_t n)
     if (cap < b->n + n)
         cap = b->n + n;
     char *p = move(b, cap);
+    if (p == NULL && no_memory != NULL)
+        no_memory();
     if (p == NULL)
         goto fail;
     b->p = p;

@@ -21,6 +21,12 @@ struct buf {
     bool secret;
 };
 
+/*
+ * For a process that had better end than go on without memory, as some libraries do by themselves: called instead of a
+ * failure, once realloc() has failed; a reached cap stays a failure. It need not return. Once, at the start of the process.
+ */
+void buf_on_no_memory(void (*fn)(void));
+
 void buf_init(struct buf *b, size_t max);
 void buf_free(struct buf *b);
 /* Empties it, forgets a failure, keeps the memory. */

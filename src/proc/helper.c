@@ -4,8 +4,10 @@
  * helper: opens hostile formats, so that what breaks over them is a process without files, network or accounts that the
  * master replaces (design 2). Gets bytes, gives bytes; ends by itself after 1,000 jobs.
  */
-#include "codec/digest.h"
+#include <unistd.h>
+
 #include "base/log.h"
+#include "codec/digest.h"
 #include "codec/mime.h"
 #include "codec/mime_charset.h"
 #include "proc/child.h"
@@ -19,9 +21,18 @@ struct helper {
     struct buf head, body;
 };
 
+/* What is parsed without memory lacks something, and that would stay so for ever: better dead, as GLib is too. */
+static void no_memory(void)
+{
+    log_write(LOG_FAILURES, "HELPER", 0, NULL, "no memory: ending");
+    log_flush();
+    _exit(1);
+}
+
 static enum err start(struct child *c)
 {
     struct helper *h = c->data;
+    buf_on_no_memory(no_memory);
     buf_init(&h->head, DIGEST_BLOB_MAX);
     buf_init(&h->body, DIGEST_BLOB_MAX);
     mime_init();

@@ -50,6 +50,32 @@ static void decimal_against_printf(void **state)
     buf_free(&b);
 }
 
+static unsigned told;
+
+static void tell(void)
+{
+    told++;
+}
+
+/* Only the want of memory is told, not a cap that is reached; and it is a failure all the same. */
+static void no_memory_is_told(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_on_no_memory(tell);
+    buf_init(&b, 10);
+    buf_lit(&b, "01234567890");
+    assert_int_equal(buf_err(&b), ERR_NOMEM);
+    assert_int_equal(told, 0);
+    buf_free(&b);
+    buf_init(&b, SIZE_MAX / 4);
+    assert_null(buf_room(&b, SIZE_MAX / 4)); /* nobody has that much */
+    assert_int_equal(buf_err(&b), ERR_NOMEM);
+    assert_int_equal(told, 1);
+    buf_free(&b);
+    buf_on_no_memory(NULL);
+}
+
 static void the_cap_is_exact(void **state)
 {
     (void)state;
@@ -180,6 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(appends),
         cmocka_unit_test(decimal_against_printf),
+        cmocka_unit_test(no_memory_is_told),
         cmocka_unit_test(the_cap_is_exact),
         cmocka_unit_test(failure_is_remembered),
         cmocka_unit_test(room),
