@@ -43,24 +43,6 @@ void tcp_write(struct tcp_conn *c, struct str bytes)
     conn_write(&c->conn, bytes);
 }
 
-/* Made in d->scratch. */
-static struct str response(struct tcp_conn *c, struct str id, enum err e)
-{
-    struct buf *b = &c->door->scratch;
-    int64_t since = c->login != NULL ? c->login->since : 0;
-    buf_clear(b);
-    xout_response_timed(b, id, e,
-                        since != 0 ? (uint64_t)((clock_mono() - since) / CLOCK_MS) : XOUT_NO_TIME);
-    return buf_slice(b);
-}
-
-void tcp_respond(struct tcp_conn *c, struct str id, enum err e)
-{
-    tcp_write(c, response(c, id, e));
-    if (err_num(e) != 0)
-        shm_count_add(c->door->shm, SHM_XIMSS_ERRORS, 1);
-}
-
 /* The keeper need not wait until the last byte is out and the client has gone. */
 static void detach(struct tcp_conn *c)
 {
@@ -80,6 +62,35 @@ void tcp_end(struct tcp_conn *c)
     conn_close(&c->conn);
 }
 
+void tcp_write_scratch(struct tcp_conn *c)
+{
+    const struct buf *b = &c->door->scratch;
+    if (buf_err(b) == ERR_OK) {
+        tcp_write(c, buf_slice(b));
+        return;
+    }
+    c->why = IPC_WHY_NO_MEMORY;
+    tcp_end(c);
+}
+
+/* Made in d->scratch. */
+static void make_response(struct tcp_conn *c, struct str id, enum err e)
+{
+    struct buf *b = &c->door->scratch;
+    int64_t since = c->login != NULL ? c->login->since : 0;
+    buf_clear(b);
+    xout_response_timed(b, id, e,
+                        since != 0 ? (uint64_t)((clock_mono() - since) / CLOCK_MS) : XOUT_NO_TIME);
+}
+
+void tcp_respond(struct tcp_conn *c, struct str id, enum err e)
+{
+    make_response(c, id, e);
+    tcp_write_scratch(c);
+    if (err_num(e) != 0)
+        shm_count_add(c->door->shm, SHM_XIMSS_ERRORS, 1);
+}
+
 void tcp_bye(struct tcp_conn *c, enum ipc_why why)
 {
     if (c->state == TCP_CLOSING)
@@ -90,7 +101,7 @@ void tcp_bye(struct tcp_conn *c, enum ipc_why why)
         xout_open(&c->door->scratch, "bye");
         xout_empty(&c->door->scratch);
         xout_end(&c->door->scratch);
-        tcp_write(c, buf_slice(&c->door->scratch));
+        tcp_write_scratch(c);
     }
     tcp_end(c);
 }
@@ -368,12 +379,12 @@ static void attached(struct tcp_conn *c, struct bus_peer *keeper, const struct i
         memcpy(c->account, name.n != 0 ? name.p : "", name.n);
         c->account[name.n] = 0;
     }
-    struct str done = response(c, c->login->id, ERR_OK);
+    make_response(c, c->login->id, ERR_OK);
     tcp_login_free(&c->login);
     shm_row_op_end(d->shm, c->row);
     shm_row_login(d->shm, c->row, name.p, name.n, SHM_STATE_READING_REQUEST);
     tcp_write(c, output);
-    tcp_write(c, done);
+    tcp_write_scratch(c);
     tcp_go_on(c);
 }
 

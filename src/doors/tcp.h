@@ -154,6 +154,8 @@ void tcp_door_stop(struct tcp_door *d);
 
 /* --- between the files of this door */
 void tcp_write(struct tcp_conn *c, struct str bytes);
+/* What stands in the door's scratch. When there was no memory for all of it, the connection ends: no client could go on. */
+void tcp_write_scratch(struct tcp_conn *c);
 void tcp_respond(struct tcp_conn *c, struct str id, enum err e);
 /* <bye/> (not inside a message) and the end. */
 void tcp_bye(struct tcp_conn *c, enum ipc_why why);

@@ -69,7 +69,7 @@ static void op_read_strings(struct tcp_conn *c, const struct xelem *e, struct st
     buf_clear(b);
     enum err err = vocab_answer(e, id, c->login->domain->language, b);
     if (err == ERR_OK)
-        tcp_write(c, buf_slice(b));
+        tcp_write_scratch(c);
     tcp_respond(c, id, err);
 }
 
@@ -106,7 +106,7 @@ static bool flash_policy(struct tcp_conn *c, const struct xelem *e)
         buf_lit(b, "\"/></cross-domain-policy>");
         buf_char(b, 0);
     }
-    tcp_write(c, buf_slice(b));
+    tcp_write_scratch(c);
     c->state = TCP_CLOSING;
     conn_close(&c->conn);
     return true;

@@ -112,7 +112,7 @@ static void timer_over(struct timer *t)
 
 /* --- questions to auth */
 
-static bool keep_id(struct tcp_login *l, struct str id)
+CHECKED static bool keep_id(struct tcp_login *l, struct str id)
 {
     buf_clear(&l->texts);
     buf_str(&l->texts, id);
@@ -189,15 +189,15 @@ void tcp_login_begin(struct tcp_conn *c, const struct xelem *e, struct str id)
     memcpy(out.addr, l->peer.ip, sizeof out.addr);
     size_t secrets = out.method.n + out.auth_data.n + out.user_name.n + out.password.n +
                      out.nonce.n + out.session_id.n;
-    keep_id(l, id);
+    size_t size = LOGIN_HEADS + id.n + l->domain->name.n + secrets;
+    bool kept = keep_id(l, id);
     out.request_id = l->id;
     buf_clear(&l->body);
-    (void)buf_room(&l->body, LOGIN_HEADS + id.n + l->domain->name.n +
-                                 secrets); /* growing leaves copies behind */
+    (void)buf_room(&l->body, size); /* growing leaves copies behind */
     ipc_login_put(&l->body, &out);
-    if (buf_err(&l->body) != ERR_OK) {
+    if (!kept || buf_err(&l->body) != ERR_OK) {
         forget_body(l);
-        tcp_respond(c, id, ERR_ATTR_VALUE);
+        tcp_respond(c, id, size > IPC_BODY_MAX ? ERR_ATTR_VALUE : ERR_NOMEM);
         return;
     }
     ask(c, OP_LOGIN);
@@ -231,12 +231,15 @@ void tcp_login_features(struct tcp_conn *c, const struct xelem *e, struct str id
 {
     struct tcp_login *l = c->login;
     tcp_target_domain(c, e);
-    keep_id(l, id);
+    bool kept = keep_id(l, id);
     buf_clear(&l->body);
     ipc_put_u32(&l->body, conn_is_tls(&c->conn) ? IPC_LOGIN_TLS : 0);
     ipc_put_str(&l->body, l->domain->name);
     ipc_put_str(&l->body, (struct str){(const char *)l->peer.ip, sizeof l->peer.ip});
-    ask(c, OP_LIST_FEATURES);
+    if (kept && buf_err(&l->body) == ERR_OK)
+        ask(c, OP_LIST_FEATURES);
+    else
+        tcp_respond(c, id, ERR_NOMEM);
 }
 
 static void features(struct tcp_conn *c, const struct ipc_item *it)
@@ -245,8 +248,10 @@ static void features(struct tcp_conn *c, const struct ipc_item *it)
     struct str domain = ipc_get_str(&in), methods = ipc_get_str(&in), nonce = ipc_get_str(&in);
     struct str language = ipc_get_str(&in), method;
     struct buf *b = &c->door->scratch;
-    if (ipc_in_end(&in) != ERR_OK)
+    if (ipc_in_end(&in) != ERR_OK) { /* auth had no memory for it */
+        tell(c, ERR_NOMEM);
         return;
+    }
     buf_clear(b);
     xout_open(b, "features");
     xout_attr(b, "id", c->login->id);
@@ -264,7 +269,7 @@ static void features(struct tcp_conn *c, const struct ipc_item *it)
         xout_elem(b, "language", language);
     xout_close(b, "features");
     xout_end(b);
-    tcp_write(c, buf_slice(b));
+    tcp_write_scratch(c);
     tell(c, ERR_OK);
 }
 
@@ -280,7 +285,7 @@ static void challenge(struct tcp_conn *c, const struct ipc_item *it)
     xout_attr(b, "value", it->body.p != NULL ? it->body : STR(""));
     xout_empty(b);
     xout_end(b);
-    tcp_write(c, buf_slice(b));
+    tcp_write_scratch(c);
     forget_body(c->login);
     c->state = TCP_STEP;
     int64_t left = c->login->asked_at + d->conf->login.exchange_timeout - loop_now(d->loop);

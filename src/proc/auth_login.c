@@ -480,7 +480,8 @@ void auth_features(struct auth_proc *a, struct bus_peer *worker, const struct ip
     ipc_put_str(&b, buf_slice(&methods));
     ipc_put_str(&b, str_of(nonce));
     ipc_put_str(&b, d->language);
-    bus_put(worker, IPC_FEATURES_ANSWER, it->id, it->seq, buf_slice(&b));
+    bool whole = buf_err(&b) == ERR_OK && buf_err(&methods) == ERR_OK;
+    bus_put(worker, IPC_FEATURES_ANSWER, it->id, it->seq, whole ? buf_slice(&b) : STR_NONE);
     buf_free(&methods);
     buf_free(&b);
 }
