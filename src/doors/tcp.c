@@ -437,16 +437,22 @@ static void for_each(struct tcp_door *d, void (*fn)(struct tcp_conn *, uint32_t)
         fn(c, arg);
 }
 
-static void resend(struct tcp_conn *c, uint32_t unused)
+static void ask_auth_again(struct tcp_conn *c, uint32_t role)
 {
-    (void)unused;
-    if (c->login != NULL)
-        tcp_login_resend(c);
+    if (c->login != NULL && role == IPC_ROLE_AUTH)
+        tcp_login_auth_up(c);
+    else if (c->login != NULL)
+        tcp_login_keeper_up(c);
 }
 
 void tcp_door_auth_up(struct tcp_door *d)
 {
-    for_each(d, resend, 0);
+    for_each(d, ask_auth_again, IPC_ROLE_AUTH);
+}
+
+void tcp_door_keeper_up(struct tcp_door *d)
+{
+    for_each(d, ask_auth_again, IPC_ROLE_KEEPER);
 }
 
 static void keeper_is_gone(struct timer *t)

@@ -140,6 +140,8 @@ void tcp_door_accept(struct tcp_door *d, int fd, const struct listen_addr *peer,
 void tcp_door_item(struct tcp_door *d, struct bus_peer *from, const struct ipc_item *it);
 /* A new auth: logins that the old one did not answer are put to it once. */
 void tcp_door_auth_up(struct tcp_door *d);
+/* A new keeper: a login that the old one took with it is put to auth again; it knows those that it has in work. */
+void tcp_door_keeper_up(struct tcp_door *d);
 /* Its sessions end, with <bye/>, spread over two seconds (design 2.5). */
 void tcp_door_keeper_gone(struct tcp_door *d, uint32_t keeper);
 /* A reload: `conf` takes the place of the one before, to which nothing points any more; d->xml was set before. */
@@ -188,6 +190,7 @@ void tcp_login_features(struct tcp_conn *c, const struct xelem *e, struct str id
 /* Another request came where an <auth> was due (protocol 1, 3.2): the login is answered. */
 void tcp_login_cancel(struct tcp_conn *c);
 void tcp_login_item(struct tcp_conn *c, const struct ipc_item *it);
-void tcp_login_resend(struct tcp_conn *c);
+void tcp_login_auth_up(struct tcp_conn *c);
+void tcp_login_keeper_up(struct tcp_conn *c);
 struct tcp_login *tcp_login_new(struct tcp_conn *c, const struct listen_addr *peer);
 void tcp_login_free(struct tcp_login **l);

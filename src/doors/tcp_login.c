@@ -138,17 +138,29 @@ static void ask(struct tcp_conn *c, enum op_id op)
                 buf_slice(&l->body));
 }
 
-void tcp_login_resend(struct tcp_conn *c)
+static void ask_again(struct tcp_conn *c)
 {
     struct tcp_door *d = c->door;
     struct tcp_login *l = c->login;
     struct bus_peer *a = d->host.auth(d->host.ctx);
-    if (c->state != TCP_WAIT || l->asked == OP_NONE || l->resent || l->stepped ||
-        l->verdict != ERR_OK || a == NULL)
+    if (c->state != TCP_WAIT || l->asked == OP_NONE || l->stepped || l->verdict != ERR_OK ||
+        a == NULL)
         return;
-    l->resent = true;
     bus_put(a, l->asked == OP_LOGIN ? IPC_LOGIN : IPC_FEATURES, c->id, l->attempt,
             buf_slice(&l->body));
+}
+
+void tcp_login_auth_up(struct tcp_conn *c)
+{
+    if (!c->login->resent)
+        ask_again(c);
+    c->login->resent = true;
+}
+
+void tcp_login_keeper_up(struct tcp_conn *c)
+{
+    if (c->login->asked == OP_LOGIN)
+        ask_again(c);
 }
 
 /* --- login, auth */

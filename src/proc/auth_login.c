@@ -336,9 +336,11 @@ void auth_login_begin(struct auth_proc *a, struct bus_peer *worker, const struct
     if (it->id < GATE_ID_FIRST || it->id > GATE_ID_LAST || ipc_login_get(it->body, &in) != ERR_OK ||
         in.request_id.n > XMSG_ID_MAX)
         return;
+    struct auth_login *l = idmap_get(&a->logins, key_of(worker->number, it->id));
+    if (l != NULL && l->attempt == it->seq && l->worker_generation == worker->generation)
+        return; /* asked once more, for the sake of those whose keeper died */
     auth_login_drop(a, worker, it->id, 0);
-    struct auth_login *l =
-        a->logins.count < a->c->conf->server.channels + 1 ? calloc(1, sizeof *l) : NULL;
+    l = a->logins.count < a->c->conf->server.channels + 1 ? calloc(1, sizeof *l) : NULL;
     if (l == NULL)
         return; /* the worker's own time limit answers */
     *l = (struct auth_login){.a = a,

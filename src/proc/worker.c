@@ -278,6 +278,8 @@ static void peer_up(struct child *c, struct child_peer *p)
     struct worker *w = c->data;
     if (p->bus.role == IPC_ROLE_AUTH)
         tcp_door_auth_up(&w->tcp);
+    else if (p->bus.role == IPC_ROLE_KEEPER)
+        tcp_door_keeper_up(&w->tcp);
 }
 
 static void peer_gone(struct child *c, struct child_peer *p)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The ximssd authors
 """A dead process is replaced, its rows go, and nobody else notices (design 2.5; issue slice 4)."""
+import json
 import os
+import signal
 import time
 
 from ximss import Closed, wait_for
@@ -88,6 +90,26 @@ def test_keeper_killed(server):
     again = server.session()
     reports, _ = again.call('<folderOpen id="o" folder="INBOX"/>')
     assert reports[0].get("messages") == "1"
+
+
+def test_a_login_that_its_keeper_took_with_it(server):
+    """It comes to the keeper when auth has done with it already; the next one has it put to it once more."""
+    bank = json.loads(server.ctl("--json", "account", "list").stdout)["accounts"][0]["bank"]
+    name = "keeper %d" % (bank % len([n for n in server.children() if n.startswith("keeper")]) + 1)
+    keeper = server.kill(name, signal.SIGSTOP)
+    clients = [server.client() for _ in range(4)]
+    for client in clients:
+        client.send('<login id="L" authData="dora" password="correct-horse"/>')
+    wait_for(lambda: [a["ok"] for a in json.loads(server.ctl("why-login", "--json", "dora").stdout)["attempts"]] == [True] * 4)
+    os.kill(keeper, signal.SIGKILL)
+    begin = time.monotonic()
+    for client in clients:
+        messages, response = client.until_response("L")
+        assert response.get("errorNum") is None and [m.tag for m in messages] == ["session"]
+        assert alive(client)
+    assert time.monotonic() - begin < 5
+    wait_for(lambda: len(server.top()["sessions"]) == 4)
+    assert server.counters()["ximssSessionsActive"] == 4
 
 
 def test_a_stopped_server_is_shown_as_such(server):
