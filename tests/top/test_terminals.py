@@ -90,8 +90,11 @@ def test_wide_characters(table, live):
             while sum(map(columns_of, name)) > n:
                 name = name[:-1]
             return name
-        t.wait(lambda: [r[t.table()[0].index("Account")] for r in t.table()[1]] == [cut(n) for n in names]
-               if width < 32 else t.table()[0] == ["ID", "Account", "Status"])
+
+        def drawn(wanted=[cut(n) for n in names], wide=width >= 32):
+            heads, rows = t.table()
+            return heads == ["ID", "Account", "Status"] if wide else heads == ["ID", "Account"] and [r[1] for r in rows] == wanted
+        t.wait(drawn)
 
 
 # --- what is sent
