@@ -6,6 +6,8 @@
 #   check    installs what is missing, builds, runs every test; last line: N passed, N failed
 #   san      the same tests (san-short: some of them), built with the address and undefined-behaviour sanitizers (clang, unless CC says otherwise)
 #   check-long  the long forms of tests that have one, and those of shm under the thread sanitizer; half an hour
+#   fault    processes killed, calls and memory that fail, full disks, clocks that jump, reloads under load: the long forms
+#            of tests/fault, and their figures; an hour
 #   fuzz     every fuzz target for FUZZ_SECONDS (clang)
 #   install  to PREFIX, with DESTDIR
 #   deb      Debian packages, in BUILD/deb; MAINTAINER='Name <address>' is who answers for them
@@ -173,7 +175,13 @@ $(BUILD)/dump-digest: $(BUILD)/obj/tests/mail/dump_digest.o $$(call libs_upto,co
 
 # --- tests
 
-tests: $(UNIT) $(REPLAY) $(BUILD)/dump-digest
+# Preloaded by tests/fault. No sanitizer in it: the program's own is enough.
+INJECT := $(wildcard tests/fault/*.c)
+$(BUILD)/inject.so: $(INJECT) $(wildcard tests/fault/*.h) tests/fault/calls.tbl $(BUILD)/flags
+	@echo "  LD  $@"
+	@$(CC) -D_GNU_SOURCE -std=c17 -g -O2 -fPIC $(WARN) -shared -o $@ $(INJECT)
+
+tests: $(UNIT) $(REPLAY) $(BUILD)/dump-digest $(BUILD)/inject.so
 
 check: packages-build packages-check
 	@tests/run --build $(BUILD)
@@ -190,6 +198,11 @@ san-short: packages-build packages-check
 check-long: packages-build packages-check
 	@tests/run --build $(BUILD) --long
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan OPT=-O1 SAN=-fsanitize=thread unit-shm
+
+fault: packages-build packages-check
+	@rm -f $(BUILD)/fault.txt
+	@XIMSSD_FAULT_REPORT=$(abspath $(BUILD))/fault.txt tests/run --build $(BUILD) --long --only build,fault > $(BUILD)/fault.log; \
+	    code=$$?; cat $(BUILD)/fault.txt $(BUILD)/fault.log; exit $$code
 
 lint: packages-check
 	@tests/run --build $(BUILD) --only lint
@@ -269,6 +282,6 @@ clean:
 	rm -rf $(BUILD)
 
 FORCE:
-.PHONY: all run check check-long lint san san-short install deb deb-tree deb-check fuzz bench chroot-check clean programs test-programs tests unit replay libfuzzer conf FORCE
+.PHONY: all run check check-long fault lint san san-short install deb deb-tree deb-check fuzz bench chroot-check clean programs test-programs tests unit replay libfuzzer conf FORCE
 .PRECIOUS: $(BUILD)/obj/%.o $(BUILD)/test/obj/%.o $(BUILD)/unit/% $(BUILD)/replay/% $(BUILD)/libfuzzer/%
 -include $(shell find $(BUILD)/obj $(BUILD)/test/obj -name '*.d' 2>/dev/null)
