@@ -33,7 +33,8 @@ RULE = struct.Struct("=12IQ24s")
 ANY = 0xffffffff
 with open(os.path.join(HERE, "inject.h"), encoding="utf-8") as header:
     ROLES = re.findall(r'"(\w+)"', re.search("define FAULT_ROLES (.*?)#", header.read(), re.S).group(1))
-COUNTS = 8 + RULES * RULE.size
+RULES_AT = 16
+COUNTS = RULES_AT + RULES * RULE.size
 
 Hit = collections.namedtuple("Hit", "seen fired pid call")
 
@@ -53,21 +54,25 @@ class Faults:
         if action == "SHORT" or error == "SHORT":
             action, error = "SHORT", None
         mask = sum(1 << ORDER.index(c) for c in calls.split())
-        self.map[8 + rule * RULE.size:8 + (rule + 1) * RULE.size] = RULE.pack(
+        self.map[RULES_AT + rule * RULE.size:RULES_AT + (rule + 1) * RULE.size] = RULE.pack(
             1, ACTIONS.index(action), getattr(errno, error) if error else 0, nth, times, ANY if number is None else number - 1,
             int(below), 0, 0, 0, 0, 0, mask, role.encode())
         self.map[0:4] = struct.pack("=I", 1)
 
     def look(self, rule=0):
-        f = RULE.unpack(self.map[8 + rule * RULE.size:8 + (rule + 1) * RULE.size])
+        f = RULE.unpack(self.map[RULES_AT + rule * RULE.size:RULES_AT + (rule + 1) * RULE.size])
         return Hit(f[7], f[8], f[9], ORDER[f[10]])
 
     def disarm(self, rule=0):
-        at = 8 + rule * RULE.size
+        at = RULES_AT + rule * RULE.size
         self.map[at:at + 4] = bytes(4)
-        if not any(self.map[8 + r * RULE.size] for r in range(RULES)):
+        if not any(self.map[RULES_AT + r * RULE.size] for r in range(RULES)):
             self.map[0:4] = bytes(4)
         return self.look(rule)
+
+    def shift_wall(self, seconds):
+        """The wall clock is that much ahead (behind, when negative)."""
+        self.map[8:16] = struct.pack("=q", seconds)
 
     def count(self):
         """From now on every call is counted, until counted()."""

@@ -142,3 +142,8 @@ bool fault_path_below(const char *path)
 {
     return below_n != 0 && strncmp(path, below, below_n) == 0;
 }
+
+int64_t fault_wall_shift(void)
+{
+    return control != NULL ? __atomic_load_n(&control->wall_shift, __ATOMIC_RELAXED) : 0;
+}

@@ -60,7 +60,8 @@ struct fault_rule {
 
 struct fault_control {
     uint32_t any_armed;
-    uint32_t counting; /* every call, in `counts` */
+    uint32_t counting;  /* every call, in `counts` */
+    int64_t wall_shift; /* seconds that the wall clock is said to be ahead */
     struct fault_rule rules[FAULT_RULES];
     uint32_t counts[FAULT_ROLES_COUNT][FAULT_CALL_COUNT];
 };

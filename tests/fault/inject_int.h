@@ -30,6 +30,8 @@ enum fault_action fault_judge(enum fault_call call, bool here);
 void fault_after(enum fault_action a);
 /* How many of n bytes are to be asked for. */
 size_t fault_size(enum fault_action a, size_t n);
+/* Seconds that the wall clock is ahead. */
+int64_t fault_wall_shift(void);
 bool fault_fd_below(int fd);
 bool fault_path_below(const char *path);
 

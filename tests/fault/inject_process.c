@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: The ximssd authors
-/* inject.so: processes, sockets, waiting, and descriptors that are no files. */
+/* inject.so: processes, sockets, waiting, descriptors that are no files, and the wall clock. */
 #include <dlfcn.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "inject_int.h"
@@ -169,4 +170,22 @@ int dup2(int from, int to)
 {
     FAULT(files, false);
     DONE((int)syscall(SYS_dup2, from, to));
+}
+
+/* No fault, but a clock that is wrong; not the one that never goes back. */
+int clock_gettime(clockid_t id, struct timespec *ts)
+{
+    int rc = (int)syscall(SYS_clock_gettime, id, ts);
+    if (rc == 0 && id == CLOCK_REALTIME)
+        ts->tv_sec += fault_wall_shift();
+    return rc;
+}
+
+time_t time(time_t *t)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    if (t != NULL)
+        *t = ts.tv_sec;
+    return ts.tv_sec;
 }
