@@ -34,7 +34,7 @@
 #define SHM_INDEX_MAGIC   "XIMSSIDX" /* 8 bytes, no zero byte */
 #define SHM_SEGMENT_MAGIC "XIMSSSEG"
 #define SHM_MAJOR         1
-#define SHM_MINOR         0
+#define SHM_MINOR         1
 #define SHM_BYTE_ORDER    0x01020304u
 
 /* The master beats every second; without a beat for this long the server counts as gone. */
@@ -158,7 +158,15 @@ struct shm_segment {
     struct shm_section counters; /* uint64_t each, in the order of the index's `counters` */
     uint32_t rows_used;          /* written by the owner: rows from this one on were never used */
     uint32_t reserved;
-    uint8_t spare[152];
+    /*
+     * Since minor 1: what the owner as a whole is at. For the master's log, should it die of it; only keepers write it.
+     * One word, then the time.
+     */
+    uint32_t session; /* whose request runs; 0: nobody's */
+    uint16_t state;   /* enum shm_state; 0: it waits */
+    uint16_t op;      /* id in the index's `ops`; 0: none, or not known yet */
+    int64_t since;    /* monotonic */
+    uint8_t spare[136];
 };
 
 /* One connection or HTTP session. All zero: free. */
@@ -247,7 +255,11 @@ struct shm_row {
     F(shm_segment, counters, 80, 16)   \
     F(shm_segment, rows_used, 96, 4)   \
     F(shm_segment, reserved, 100, 4)   \
-    F(shm_segment, spare, 104, 152)    \
+    F(shm_segment, session, 104, 4)    \
+    F(shm_segment, state, 108, 2)      \
+    F(shm_segment, op, 110, 2)         \
+    F(shm_segment, since, 112, 8)      \
+    F(shm_segment, spare, 120, 136)    \
     S(shm_row, 256)                    \
     F(shm_row, seq, 0, 8)              \
     F(shm_row, session, 8, 4)          \

@@ -38,7 +38,7 @@ static shm_word *word_at(struct shm_master *m, uint64_t offset)
     return (void *)(m->map + offset);
 }
 
-static struct slot *slot_at(struct shm_master *m, uint32_t slot)
+static struct slot *slot_at(const struct shm_master *m, uint32_t slot)
 {
     if (slot >= m->nslots || m->slot[slot].fd < 0)
         abort();
@@ -375,6 +375,12 @@ static uint64_t sum(uint64_t a, uint64_t b)
     a = a < SHM_MAX_COUNT ? a : SHM_MAX_COUNT;
     b = b < SHM_MAX_COUNT ? b : SHM_MAX_COUNT;
     return a + b < SHM_MAX_COUNT ? a + b : SHM_MAX_COUNT;
+}
+
+void shm_master_last(const struct shm_master *m, uint32_t slot, struct shm_last *out)
+{
+    const struct slot *s = slot_at(m, slot);
+    shm_last_read(s->fd, (s->counters - sizeof(struct shm_segment)) / sizeof(struct shm_row), out);
 }
 
 void shm_master_retire(struct shm_master *m, uint32_t slot)

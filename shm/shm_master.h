@@ -9,9 +9,9 @@
  * never meet a half-made one; what a former start left behind in run_dir/shm is removed then. Files
  * are 0640, the directory 0750, whatever the umask.
  *
- * The master never steers by what stands in a segment. The one thing it reads is a dead process's
- * counters, clamped to SHM_MAX_COUNT, at the place where it made them itself. Its own array of
- * children is the truth.
+ * The master never steers by what stands in a segment. What it reads is a dead process's: its
+ * counters, clamped to SHM_MAX_COUNT, and its last words for the log (shm_last.h), at the places
+ * where it made them itself. Its own array of children is the truth.
  *
  * Space is reserved when a file is made (posix_fallocate), so that a full run_dir is an error at
  * start and never a SIGBUS in a worker.
@@ -21,6 +21,7 @@
 #include <sys/types.h>
 
 #include "shm/shm_layout.h"
+#include "shm/shm_last.h"
 #include "shm/shm_writer.h"
 
 struct shm_master;
@@ -95,6 +96,8 @@ void shm_master_pid(struct shm_master *m, uint32_t slot, pid_t pid, int64_t now)
 /* A heartbeat of that process arrived; of the master itself: once a second. */
 void shm_master_beat(struct shm_master *m, uint32_t slot, int64_t now);
 void shm_master_own_beat(struct shm_master *m, int64_t now);
+/* What a process that is gone was at; before shm_master_retire(). */
+void shm_master_last(const struct shm_master *m, uint32_t slot, struct shm_last *out);
 /*
  * The process is gone (waitpid said so): its rows vanish, its COUNTERs go into the retired sums,
  * its gauges end, the file is unlinked, the slot is free.

@@ -90,6 +90,7 @@ int shm_attach(struct shm_writer *w, int fd, size_t size)
     w->row = (void *)(w->map + head.rows.offset);
     w->count = (void *)(w->map + head.counters.offset);
     w->used = (void *)(w->map + offsetof(struct shm_segment, rows_used));
+    w->doing = (void *)(w->map + offsetof(struct shm_segment, session));
     for (uint32_t i = 0; i < w->rows; i++)
         w->free[i] = w->rows - 1 - i;
     w->nfree = w->rows;
@@ -238,6 +239,14 @@ void shm_row_tls(struct shm_writer *w, uint32_t row, uint16_t version)
     uint64_t even = shm_begin(r);
     shm_store(&r[WORD_TLS], l.word);
     shm_end(r, even);
+}
+
+void shm_doing(struct shm_writer *w, enum shm_state state, uint32_t session, uint16_t op,
+               int64_t since)
+{
+    union ids ids = {.f = {session, (uint16_t)state, op}};
+    atomic_store_explicit(&w->doing[1], (uint64_t)since, memory_order_relaxed);
+    atomic_store_explicit(&w->doing[0], ids.word, memory_order_relaxed);
 }
 
 static shm_word *count_at(struct shm_writer *w, enum shm_count c)

@@ -29,6 +29,7 @@ struct shm_writer {
     shm_word *row;          /* rows * SHM_ROW_WORDS */
     shm_word *count;        /* SHM_COUNTERS */
     _Atomic uint32_t *used; /* rows_used in the header */
+    shm_word *doing;        /* session, state and op in the header; then `since` */
     uint32_t rows;
     uint32_t nfree;
     uint32_t high;  /* rows used so far */
@@ -77,6 +78,10 @@ void shm_row_login(struct shm_writer *w, uint32_t row, const char *name, size_t 
                    enum shm_state state);
 /* After the handshake: version number on the wire, 0x0303 or 0x0304. */
 void shm_row_tls(struct shm_writer *w, uint32_t row, uint16_t version);
+
+/* What this process as a whole is at (struct shm_segment): two stores. */
+void shm_doing(struct shm_writer *w, enum shm_state state, uint32_t session, uint16_t op,
+               int64_t since);
 
 /* Statistic elements of this process; readers add up. A gauge that would fall below 0 stays at 0.
  */

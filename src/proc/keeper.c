@@ -144,16 +144,24 @@ static void peer_gone(struct child *c, struct child_peer *p)
         keeper_questions_late(k, 0, true);
 }
 
+void keeper_upkeep(struct keeper *k, bool idle, int64_t now)
+{
+    shm_doing(&k->c->shm, SHM_STATE_CHECKPOINT, 0, OP_NONE, now);
+    for (uint32_t bank = 0; bank < BANKS_MAX; bank++) {
+        if (k->stores[bank] != NULL)
+            db_upkeep(store_db(k->stores[bank]), idle);
+    }
+    shm_doing(&k->c->shm, SHM_STATE_NONE, 0, OP_NONE, now);
+}
+
 static void tick(struct timer *t)
 {
     struct keeper *k = CONTAINER_OF(t, struct keeper, tick);
     int64_t now = clock_mono();
     keeper_jobs_tick(k, now);
     keeper_questions_late(k, now, false);
-    for (uint32_t bank = 0; bank < BANKS_MAX && now - k->wrote > KEEPER_IDLE; bank++) {
-        if (k->stores[bank] != NULL)
-            db_upkeep(store_db(k->stores[bank]), true);
-    }
+    if (now - k->wrote > KEEPER_IDLE)
+        keeper_upkeep(k, true, now);
     loop_timer_set(k->c->loop, t, TICK);
 }
 

@@ -110,6 +110,9 @@ void keeper_free_session(struct kept *s);
 void keeper_send(struct kept *s, bool last);
 struct bus_peer *keeper_worker(const struct keeper *k, uint32_t number, uint32_t generation);
 
+/* Brings home what the WAL holds, where it is time to (db_upkeep()). */
+void keeper_upkeep(struct keeper *k, bool idle, int64_t now);
+
 /* --- keeper_round.c */
 void keeper_round(struct keeper *k);
 

@@ -26,6 +26,13 @@ struct round {
     int64_t deadline;
 };
 
+/* For the master's log, should this be the end (shm/shm_last.h). */
+static void at(const struct round *r, enum shm_state state, const struct kept *s)
+{
+    shm_doing(&r->k->c->shm, state, s != NULL ? s->s->id : 0,
+              s != NULL ? (uint16_t)dispatch_op(s->s) : 0, r->now);
+}
+
 static bool may_run(const struct kept *s)
 {
     if (!s->attached)
@@ -120,9 +127,11 @@ static void read_turn(struct round *r, struct kept *s)
     enum kind kind;
     struct slice sl;
     do {
+        at(r, SHM_STATE_ROUND, s); /* reading a message can be the end as well */
         kind = dispatch_kind(s->s);
         if (kind != KIND_READ)
             break;
+        at(r, SHM_STATE_ROUND, s);
         sl = dispatch_slice(s->s, &s->out);
         db_idle_check(store_db(s->s->store)); /* no read transaction outlives a slice */
         r->requests++;
@@ -195,6 +204,7 @@ static void unpark(struct round *r)
 static void write_slices(struct round *r, struct kept *s, struct db *db)
 {
     while (!s->ended && may_run(s) && dispatch_kind(s->s) == KIND_WRITE) {
+        at(r, SHM_STATE_ROUND, s);
         enum err e = db_request_begin(db);
         if (e != ERR_OK)
             return; /* broken: all of them are told at the end */
@@ -206,6 +216,7 @@ static void write_slices(struct round *r, struct kept *s, struct db *db)
         if (sl.close)
             s->said_end = false; /* told after the commit */
         r->now = clock_mono();
+        at(r, SHM_STATE_ROUND, s);
         if (sl.run != RUN_DONE || over(r))
             return;
     }
@@ -271,8 +282,12 @@ static void write_bank(struct round *r, uint32_t bank)
     db_round_begin(db);
     write_all(r, bank, db);
     new_budget(r);
+    at(r, SHM_STATE_DELIVERY, NULL);
     keeper_store(k, bank, r->deadline);
+    r->now = clock_mono();
+    at(r, SHM_STATE_COMMIT, NULL);
     enum err e = db_round_commit(db);
+    at(r, SHM_STATE_ROUND, NULL);
     if (e != ERR_OK)
         log_write(LOG_FAILURES, "KEEPER", 0, NULL, "bank %u: a round failed, its writers get 599",
                   bank);
@@ -306,10 +321,7 @@ void keeper_round(struct keeper *k)
             write_bank(&r, bank);
     }
     send_events(k);
-    for (uint32_t bank = 0; bank < BANKS_MAX; bank++) {
-        if (k->stores[bank] != NULL)
-            db_upkeep(store_db(k->stores[bank]), false);
-    }
+    keeper_upkeep(k, false, r.now);
     if (k->ready != NULL || k->storing != NULL || k->x.hub.waiting != NULL)
         loop_again(k->c->loop);
     unpark(&r);

@@ -14,6 +14,7 @@
 #include "codec/ctlmsg.h"
 #include "proc/child.h"
 #include "proc/ctl.h"
+#include "proc/lastwords.h"
 #include "proc/logs.h"
 #include "shm/shm_master.h"
 
@@ -336,6 +337,25 @@ static void tell_others(struct master_child *gone)
     }
 }
 
+/* Who, of what, and what it was at. */
+static void log_death(const struct master_child *c, int status, int64_t now)
+{
+    char words[LASTWORDS_MAX] = "", silent[48] = "";
+    struct shm_last last;
+    if (c->has_shm) {
+        shm_master_last(c->m->shm, c->shm_slot, &last);
+        lastwords_text(words, c->role, &last, now);
+    }
+    if (c->overdue)
+        snprintf(silent, sizeof silent, " after %llds of silence",
+                 (long long)((now - c->beat) / CLOCK_SEC));
+    log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %u (pid %d) ended %s %d%s%s%s",
+              ipc_role_name(c->role), c->number + 1, (int)c->pid,
+              WIFSIGNALED(status) ? "by signal" : "with code",
+              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), silent,
+              words[0] != 0 ? ": " : "", words);
+}
+
 void master_child_gone(struct master *m, pid_t pid, int status)
 {
     struct master_child *c = NULL;
@@ -346,12 +366,8 @@ void master_child_gone(struct master *m, pid_t pid, int status)
     if (c == NULL)
         return;
     bool orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    if (!orderly && WIFSIGNALED(status))
-        log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %u (pid %d) ended by signal %d",
-                  ipc_role_name(c->role), c->number + 1, (int)pid, WTERMSIG(status));
-    else if (!orderly)
-        log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s %u (pid %d) ended with code %d",
-                  ipc_role_name(c->role), c->number + 1, (int)pid, WEXITSTATUS(status));
+    if (!orderly)
+        log_death(c, status, clock_mono());
     /* What it said before it died still counts. */
     while (bus_read(&c->bus, 64) == ERR_OK)
         ;

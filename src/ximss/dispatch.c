@@ -412,10 +412,7 @@ void dispatch_answer(struct session *s, enum err e, struct str body)
     r->finishing = true;
 }
 
-enum op_id dispatch_running(const struct session *s, int64_t *since)
+enum op_id dispatch_op(const struct session *s)
 {
-    if (s->req == NULL || s->req->started == 0)
-        return OP_NONE;
-    *since = s->req->started;
-    return s->req->op;
+    return s->req != NULL ? s->req->op : OP_NONE;
 }

@@ -81,5 +81,5 @@ const struct question *dispatch_question(const struct session *s);
  */
 void dispatch_answer(struct session *s, enum err e, struct str body);
 
-/* What runs now (OP_NONE: nothing) and since when (clock_mono()): for the rows of ximss-top. */
-enum op_id dispatch_running(const struct session *s, int64_t *since);
+/* The operation whose slice is the next, after dispatch_kind(); OP_NONE: none that is known. */
+enum op_id dispatch_op(const struct session *s);

@@ -173,9 +173,9 @@ static void another_version(void **state)
     poke(&k, "index", offsetof(struct shm_head, major), &v, 2);
     assert_int_equal(shm_reader_refresh(r, NOW), SHM_UNUSABLE);
     snprintf(want, sizeof(want),
-             "%s/shm/index has format 2.0, this program reads 1.x: use the program that came with "
+             "%s/shm/index has format 2.%d, this program reads 1.x: use the program that came with "
              "that server",
-             k.dir);
+             k.dir, SHM_MINOR);
     assert_string_equal(shm_reader_why(r), want);
     v = SHM_MAJOR;
     poke(&k, "index", offsetof(struct shm_head, major), &v, 2);
