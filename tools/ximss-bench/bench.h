@@ -25,6 +25,7 @@ struct options {
     const char *mode;
     struct address to, lmtp;
     bool tls, login, hold, has_to, has_lmtp;
+    bool no_first; /* sessions_first_logins() does nothing */
     uint32_t connections;
     uint32_t pipeline;    /* requests in flight per connection */
     uint32_t accounts;    /* bench0@domain ... */

@@ -36,6 +36,8 @@ static const char help[] =
     "      --lmtp ADDRESS       its LMTP listener: ADDRESS:PORT or the path of a Unix socket\n"
     "      --tls                TLS from the first byte; full handshakes, nothing is verified\n"
     "      --no-login           a server that has no logins (an echo)\n"
+    "      --no-first           login: no login of every account before, so that they come at "
+    "once\n"
     "  -c, --connections N      default 1\n"
     "  -p, --pipeline N         requests in flight per connection; default 1\n"
     "  -d, --seconds S          time of measuring; default 2\n"
@@ -138,6 +140,7 @@ enum {
     OPT_LMTP = 256,
     OPT_TLS,
     OPT_NO_LOGIN,
+    OPT_NO_FIRST,
     OPT_PARALLEL,
     OPT_ACCOUNTS,
     OPT_DOMAIN,
@@ -154,6 +157,9 @@ static void option_more(struct options *o, int c)
         break;
     case OPT_NO_LOGIN:
         o->login = false;
+        break;
+    case OPT_NO_FIRST:
+        o->no_first = true;
         break;
     case OPT_HOLD:
         o->hold = true;
@@ -225,6 +231,7 @@ static void parse(struct options *o, int argc, char **argv)
                                           {"lmtp", required_argument, NULL, OPT_LMTP},
                                           {"tls", no_argument, NULL, OPT_TLS},
                                           {"no-login", no_argument, NULL, OPT_NO_LOGIN},
+                                          {"no-first", no_argument, NULL, OPT_NO_FIRST},
                                           {"connections", required_argument, NULL, 'c'},
                                           {"pipeline", required_argument, NULL, 'p'},
                                           {"seconds", required_argument, NULL, 'd'},

@@ -105,7 +105,7 @@ static void ignore(struct session *s, struct str message)
 
 void sessions_first_logins(const struct options *o)
 {
-    for (uint32_t i = 0; o->login && i < o->accounts; i++) {
+    for (uint32_t i = 0; o->login && !o->no_first && i < o->accounts; i++) {
         bool up = false;
         struct session s = {.up = set_flag, .message = ignore, .owner = &up};
         session_open(&s, o, i);
