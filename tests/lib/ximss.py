@@ -377,7 +377,7 @@ class Server:
     def top(self, *args):
         """What ximss-top --once --json says."""
         done = subprocess.run([os.path.join(self.bin, "ximss-top"), "-c", self.conf_path, "--once", "--json", *args],
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=True)
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=True, env=self.env)
         return json.loads(done.stdout)
 
     def row(self, **want):

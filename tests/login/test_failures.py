@@ -89,19 +89,3 @@ def refused(server):
         return True
     finally:
         client.close()
-
-
-def test_exempt_addresses_are_not_counted(tmp_path):
-    with Server(tmp_path, conf="[login]\nfail_delay = 0\nfail_account = 0\nfail_address = 5\n") as server:
-        for i in range(12):
-            assert try_login(server, "name%d" % i) == WRONG
-        assert try_login(server, "dora", "correct-horse") == "session"
-
-
-def test_sessions_per_account(tmp_path):
-    with Server(tmp_path, conf="[login]\nmax_sessions_per_account = 3\n") as server:
-        sessions = [server.session() for _ in range(3)]
-        assert try_login(server, "dora", "correct-horse") == (520, "too many sessions")
-        sessions[0].send('<bye id="b"/>')
-        sessions[0].rest()
-        assert wait_for(lambda: try_login(server, "dora", "correct-horse") == "session", 5)
