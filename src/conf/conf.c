@@ -69,22 +69,28 @@ enum err conf_load_again(struct str label, struct str text, const struct conf *n
     return load_text(label, text, now, a, out, problems);
 }
 
+#define READ_AT_ONCE 8192
+
 /* At most CONF_FILE_MAX + 1 bytes, so that a longer file is noticed. */
-static enum err read_file(const char *path, char *to, size_t *n)
+static enum err read_file(const char *path, struct buf *to)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? ERR_NOT_FOUND : ERR_SYS;
     ssize_t got = 1;
-    *n = 0;
-    while (got > 0 && *n < CONF_FILE_MAX + 1) {
-        got = read(fd, to + *n, CONF_FILE_MAX + 1 - *n);
+    while (got > 0 && to->n < CONF_FILE_MAX + 1) {
+        size_t left = CONF_FILE_MAX + 1 - to->n;
+        size_t want = left < READ_AT_ONCE ? left : READ_AT_ONCE;
+        char *room = buf_room(to, want);
+        got = room != NULL ? read(fd, room, want) : -1;
         if (got > 0)
-            *n += (size_t)got;
+            buf_grow(to, (size_t)got);
     }
     int error = errno;
     close(fd);
     errno = error;
+    if (buf_err(to) != ERR_OK)
+        return buf_err(to);
     return got < 0 ? ERR_SYS : ERR_OK;
 }
 
@@ -92,7 +98,7 @@ enum err conf_read(const char *path, struct arena *a, struct str *label, struct 
                    struct conf_problems *problems)
 {
     struct problem_sink bad;
-    size_t n = 0;
+    struct buf b;
     if (path == NULL && access(CONF_DEFAULT_PATH, F_OK) != 0 && errno == ENOENT) {
         *label = STR("(built in)");
         *text = STR("");
@@ -100,14 +106,18 @@ enum err conf_read(const char *path, struct arena *a, struct str *label, struct 
     }
     *label = str_of(path != NULL ? path : CONF_DEFAULT_PATH);
     enum err e = problem_sink_init(&bad, problems, *label, a);
-    char *room = e == ERR_OK ? arena_alloc(a, CONF_FILE_MAX + 1) : NULL;
-    if (room == NULL)
+    if (e != ERR_OK)
+        return e;
+    buf_init(&b, CONF_FILE_MAX + 1);
+    e = read_file(label->p, &b);
+    int error = errno;
+    *text = arena_str(a, buf_slice(&b));
+    buf_free(&b);
+    if (text->p == NULL)
         return ERR_NOMEM;
-    e = read_file(label->p, room, &n);
-    *text = (struct str){room, n};
-    if (e == ERR_OK)
-        return ERR_OK;
-    problem_add(&bad, 0, "cannot be read: %s", strerror(errno));
+    if (e == ERR_OK || e == ERR_NOMEM)
+        return e;
+    problem_add(&bad, 0, "cannot be read: %s", strerror(error));
     return bad.nomem ? ERR_NOMEM : e;
 }
 
