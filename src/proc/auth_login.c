@@ -23,8 +23,9 @@ struct auth_login {
     struct sasl s;
     uint32_t conn, attempt;
     uint32_t worker, worker_generation;
-    uint32_t question; /* a keeper's answer is awaited, or 0 */
-    uint32_t flags;    /* of the LOGIN */
+    uint32_t question;   /* a keeper's answer is awaited, or 0 */
+    uint32_t asked_bank; /* of that keeper */
+    uint32_t flags;      /* of the LOGIN */
     char *request_id;
     size_t request_id_n;
     bool noted;        /* how it ended stands in the memory of attempts */
@@ -264,15 +265,18 @@ static void ask_hasher(struct auth_login *l)
                 ERR_TIMEOUT);
 }
 
+/* A session lives in its account's bank: no other keeper has a say about it. */
+static bool has_a_say(const struct auth_login *l)
+{
+    return l->s.account.id != 0 && l->s.session_bank == l->s.account.bank;
+}
+
+/* The keeper of the bank that the id names, in any case: how long it takes tells nobody whether there is such an account. */
 static void ask_keeper(struct auth_login *l)
 {
     struct auth_proc *a = l->a;
-    /* A session lives in its account's bank: no other keeper has a say about it. */
-    if (l->s.session_bank >= a->c->banks || l->s.session_bank != l->s.account.bank) {
-        advance(l, sasl_checked(&l->s, &a->env, false, clock_mono()));
-        return;
-    }
-    struct child_peer *k = keeper_of(a, l->s.session_bank);
+    l->asked_bank = l->s.session_bank % a->c->banks;
+    struct child_peer *k = keeper_of(a, l->asked_bank);
     uint32_t q = ++a->next_question == 0 ? ++a->next_question : a->next_question;
     struct buf b;
     if (k == NULL || idmap_put(&a->questions, q, l) != ERR_OK) {
@@ -313,11 +317,11 @@ void auth_session_checked(struct auth_proc *a, const struct bus_peer *keeper,
                           const struct ipc_item *it)
 {
     struct auth_login *l = it->seq != 0 ? idmap_get(&a->questions, it->seq) : NULL;
-    if (l == NULL || banks_keeper(l->s.session_bank, a->c->keepers) != keeper->number)
+    if (l == NULL || banks_keeper(l->asked_bank, a->c->keepers) != keeper->number)
         return;
     idmap_remove(&a->questions, l->question);
     l->question = 0;
-    advance(l, sasl_checked(&l->s, &a->env, it->id == 1, clock_mono()));
+    advance(l, sasl_checked(&l->s, &a->env, it->id == 1 && has_a_say(l), clock_mono()));
 }
 
 /* The rule for clear-text passwords of the target domain ([domain] clear_login). */
