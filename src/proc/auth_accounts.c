@@ -21,7 +21,7 @@ static void say_account(const struct account *a, accounts_out_fn *out, void *ctx
     struct buf b;
     buf_init(&b, IPC_BODY_MAX);
     put_account(&b, a);
-    out(ctx, buf_slice(&b));
+    out(ctx, &b);
     buf_free(&b);
 }
 
@@ -32,7 +32,7 @@ static void say_problem(const struct accounts_request *rq, accounts_out_fn *out,
     buf_lit(&b, "{\"error\":");
     ctl_json_str(&b, str_of(rq->problem != NULL ? rq->problem : err_text(rq->err)));
     buf_char(&b, '}');
-    out(ctx, buf_slice(&b));
+    out(ctx, &b);
     buf_free(&b);
 }
 
@@ -62,7 +62,7 @@ static enum err list(struct directory *d, struct str body, accounts_out_fn *out,
         ctl_json_str(&b, name_str(&rows[i - 1].name));
     }
     buf_char(&b, '}');
-    out(ctx, buf_slice(&b));
+    out(ctx, &b);
     e = buf_err(&b);
     buf_free(&b);
     return e;

@@ -21,7 +21,7 @@ struct accounts_request {
 };
 
 /* Pieces of the answer leave through this; `ctx` is the caller's. */
-typedef void accounts_out_fn(void *ctx, struct str text);
+typedef void accounts_out_fn(void *ctx, const struct buf *text);
 
 /* A request's body. ACCOUNTS_DONE: rq->err is the verdict and what is to be said has been said to `out`. */
 enum accounts_next accounts_begin(struct accounts_request *rq, struct directory *d,

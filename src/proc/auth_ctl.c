@@ -15,10 +15,13 @@ struct ctl_request {
     uint32_t seq;
 };
 
-static void out(void *ctx, struct str text)
+static void out(void *ctx, const struct buf *text)
 {
     const struct ctl_request *r = ctx;
-    child_ctl_say(r->a->c, r->seq, text);
+    if (r->rq.verb == CTL_ACCOUNT_LIST)
+        child_ctl_say(r->a->c, r->seq, text);
+    else
+        child_ctl_mention(r->a->c, r->seq, text);
 }
 
 /* What others remember of the account goes too. */

@@ -88,8 +88,8 @@ void auth_why_login(struct auth_proc *a, const struct ipc_item *it)
         put_attempt(&b, &last[i]);
     }
     buf_lit(&b, "]}");
-    child_ctl_say(a->c, it->seq, buf_slice(&b));
-    child_ctl_done(a->c, it->seq, buf_err(&b));
+    child_ctl_say(a->c, it->seq, &b);
+    child_ctl_done(a->c, it->seq, ERR_OK);
     buf_free(&b);
 }
 
@@ -131,7 +131,6 @@ void auth_unban(struct auth_proc *a, const struct ipc_item *it)
     struct faillog_sums sums = {0};
     struct name name;
     struct ip ip;
-    char text[160];
     int64_t now = clock_mono();
     const char *wrong = NULL;
     if (address.n > 2 && address.p[0] == '[' && address.p[address.n - 1] == ']')
@@ -155,10 +154,12 @@ void auth_unban(struct auth_proc *a, const struct ipc_item *it)
         unban_account(a, name_str(&name), now, &sums);
     if (address.n != 0)
         unban_address(a, &ip, now, &sums);
-    int n = snprintf(
-        text, sizeof text,
-        "{\"accounts\":%u,\"blockedAccounts\":%u,\"addresses\":%u,\"blockedAddresses\":%u}",
-        sums.accounts, sums.blocked_accounts, sums.addresses, sums.blocked_addresses);
-    child_ctl_say(a->c, it->seq, (struct str){text, (size_t)n});
+    struct buf b;
+    buf_init(&b, 200);
+    buf_printf(&b,
+               "{\"accounts\":%u,\"blockedAccounts\":%u,\"addresses\":%u,\"blockedAddresses\":%u}",
+               sums.accounts, sums.blocked_accounts, sums.addresses, sums.blocked_addresses);
+    child_ctl_mention(a->c, it->seq, &b);
+    buf_free(&b);
     child_ctl_done(a->c, it->seq, ERR_OK);
 }

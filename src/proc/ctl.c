@@ -231,7 +231,7 @@ void ctl_answer(struct ctl *c, const struct master_child *from, const struct ipc
         if (cl->fd < 0 || it->seq == 0 || cl->seq != it->seq || !is_asked(cl, place))
             continue;
         if (it->id != 0)
-            head.err = e < ERR_COUNT ? e : ERR_INTERNAL;
+            head.err = e < ERR_COUNT && ipc_in_end(&in) == ERR_OK ? e : ERR_INTERNAL;
         if (text.n != 0)
             reply(cl, &head, text);
         if (cl->fd < 0 || it->id == 0)

@@ -51,9 +51,11 @@ static void say(struct child *c, const struct ipc_item *it)
     uint32_t told = all ? say_to_all(k, a) : id != 0 && say_to(idmap_get(&k->sessions, id), a);
     alert_put_back(&a);
     if (told != 0 || all) {
-        char json[40];
-        snprintf(json, sizeof json, "{\"told\":%u}", told);
-        child_ctl_say(c, it->seq, str_of(json));
+        struct buf b;
+        buf_init(&b, 40);
+        buf_printf(&b, "{\"told\":%u}", told);
+        child_ctl_mention(c, it->seq, &b);
+        buf_free(&b);
         child_ctl_done(c, it->seq, ERR_OK);
     } else {
         child_ctl_refuse(c, it->seq, ERR_NOT_FOUND, "there is no session of that number");

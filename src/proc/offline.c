@@ -31,11 +31,14 @@ static void reply(enum err e, bool last, struct str text)
         log_write(LOG_PROBLEMS, "CTL", 0, NULL, "nobody takes the answer: %s", strerror(errno));
 }
 
-static void out(void *ctx, struct str text)
+/* A list that lacks something is none: the asker stops at the first last answer. Of what was done the text may be lost. */
+static void out(void *ctx, const struct buf *text)
 {
-    (void)ctx;
-    if (text.n != 0)
-        reply(ERR_OK, false, text);
+    const struct accounts_request *rq = ctx;
+    if (buf_err(text) == ERR_OK)
+        reply(ERR_OK, false, buf_slice(text));
+    else if (rq->verb == CTL_ACCOUNT_LIST)
+        reply(ERR_NOMEM, true, STR_NONE);
 }
 
 struct removal {
@@ -95,9 +98,9 @@ static enum err serve(const struct conf *c, struct directory *d, struct str pack
     if ((ctl_row((enum ctl_verb)head.verb)->flags & CTLF_OFFLINE) == 0)
         return ERR_UNSUPPORTED;
     if (accounts_begin(&rq, d, &opt, c->domains[0].name, (enum ctl_verb)head.verb, body, out,
-                       NULL) == ACCOUNTS_MAKE) {
+                       &rq) == ACCOUNTS_MAKE) {
         e = verifier_make(buf_slice(&rq.password), &opt, &v);
-        accounts_finish(&rq, d, e, &v, clock_wall() / CLOCK_SEC, out, NULL);
+        accounts_finish(&rq, d, e, &v, clock_wall() / CLOCK_SEC, out, &rq);
         verifier_wipe(&v);
     }
     e = rq.err;

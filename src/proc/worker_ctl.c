@@ -99,9 +99,8 @@ static void list(struct child *c, struct tcp_door *d, const struct ipc_item *it)
     if (row < shm_row_end(d->shm))
         buf_printf(&b, ",\"next\":\"%llu\"", (unsigned long long)row);
     buf_char(&b, '}');
-    enum err e = buf_err(&b);
-    child_ctl_say(c, it->seq, e == ERR_OK ? buf_slice(&b) : STR_NONE);
-    child_ctl_done(c, it->seq, e);
+    child_ctl_say(c, it->seq, &b);
+    child_ctl_done(c, it->seq, ERR_OK);
     buf_free(&b);
 }
 

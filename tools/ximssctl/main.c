@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "tools/ximssctl/ask.h"
+#include "tools/ximssctl/memory.h"
 #include "tools/ximssctl/print.h"
 #include "tools/ximssctl/verbs.h"
 
@@ -87,10 +88,14 @@ int main(int argc, char **argv)
     clock_init();
     if (!request_parse(&r, argc, argv, &code))
         return code;
+    memory_or_end(r.option[OPT_JSON] != NULL);
     arena_init(&a, CONF_MEMORY);
-    if (conf_load(r.option[OPT_CONFIG], &a, &c, &problems) == ERR_OK) {
+    enum err e = conf_load(r.option[OPT_CONFIG], &a, &c, &problems);
+    if (e == ERR_OK) {
         r.conf = c;
         code = run(&r);
+    } else if (e == ERR_NOMEM) {
+        memory_end();
     } else {
         conf_problems_print(stderr, &problems);
         code = EXIT_USAGE;
