@@ -136,14 +136,16 @@ int logs_fd(const struct logs *l)
     return l->fd;
 }
 
-void logs_save(const struct logs *l, struct buf *b)
+enum err logs_save(const struct logs *l, struct buf *b)
 {
     struct buf rules;
     buf_init(&rules, IPC_BODY_MAX);
     ipc_log_put(&rules, l->rule, l->n);
+    enum err e = buf_err(&rules);
     ipc_put_u32(b, (uint32_t)l->fd);
     ipc_put_str(b, buf_slice(&rules));
     buf_free(&rules);
+    return e;
 }
 
 enum err logs_resume(struct logs **out, const struct conf *c, struct ipc_in *in)
@@ -182,8 +184,11 @@ static void give_rules(const struct logs *l, struct master_child *c)
     struct buf b;
     buf_init(&b, IPC_BODY_MAX);
     ipc_log_put(&b, l->rule, l->n);
-    BUG_IF(buf_err(&b) != ERR_OK);
-    bus_put(&c->bus, IPC_LOG_RULES, 0, 0, buf_slice(&b));
+    if (buf_err(&b) == ERR_OK)
+        bus_put(&c->bus, IPC_LOG_RULES, 0, 0, buf_slice(&b));
+    else
+        log_write(LOG_PROBLEMS, "MASTER", 0, NULL, "no memory: %s %u logs by its old rules",
+                  ipc_role_name(c->role), c->number + 1);
     buf_free(&b);
 }
 

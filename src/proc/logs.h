@@ -26,9 +26,9 @@ struct master_child;
 enum err logs_new(struct logs **l, const struct conf *c) CHECKED;
 void logs_free(struct logs **l);
 
-/* Over an upgrade: the descriptor that has to stay open (-1: none), and everything as bytes. */
+/* Over an upgrade: the descriptor that has to stay open (-1: none), and everything as bytes. ERR_NOMEM: b is of no use. */
 int logs_fd(const struct logs *l);
-void logs_save(const struct logs *l, struct buf *b);
+enum err logs_save(const struct logs *l, struct buf *b) CHECKED;
 enum err logs_resume(struct logs **l, const struct conf *c, struct ipc_in *in) CHECKED;
 
 /* What a child needs: the first thing after its configuration. */

@@ -140,14 +140,13 @@ static enum err give_peers(struct master_child *c)
 static void give_certificate(struct master_child *c)
 {
     struct master *m = c->m;
-    struct buf b;
+    char body[sizeof m->cert_bytes + sizeof m->ticket_keys];
     if (m->tls_fd < 0)
         return;
-    buf_init(&b, IPC_INLINE_MAX);
-    ipc_put_u64(&b, m->cert_bytes);
-    ipc_put_str(&b, (struct str){m->ticket_keys, sizeof m->ticket_keys});
-    give(c, IPC_TLS, 0, m->tls_fd, buf_slice(&b));
-    buf_free(&b);
+    memcpy(body, &m->cert_bytes, sizeof m->cert_bytes);
+    memcpy(body + sizeof m->cert_bytes, m->ticket_keys, sizeof m->ticket_keys);
+    give(c, IPC_TLS, 0, m->tls_fd, (struct str){body, sizeof body});
+    explicit_bzero(body, sizeof body);
 }
 
 void master_give_certificate(struct master *m)
@@ -240,7 +239,7 @@ void master_say_all(struct master *m, struct str text)
     struct buf b;
     buf_init(&b, IPC_INLINE_MAX);
     ipc_put_str(&b, text);
-    for (uint32_t i = 0; i < m->nchildren; i++) {
+    for (uint32_t i = 0; i < m->nchildren && buf_err(&b) == ERR_OK; i++) {
         if (m->children[i].role == IPC_ROLE_KEEPER && m->children[i].ready)
             bus_put(&m->children[i].bus, IPC_CTL, CTL_SESSION_SAY_ALL, 0, buf_slice(&b));
     }

@@ -83,7 +83,7 @@ static void put_child(struct buf *b, const struct master_child *c)
     put_time(b, c->started);
 }
 
-static void put_all(struct buf *b, struct master *m, const struct shm_saved *table)
+static enum err put_all(struct buf *b, struct master *m, const struct shm_saved *table)
 {
     const uint32_t numbers[] = {m->workers, m->keepers,       m->helpers,       m->hashers,
                                 m->banks,   m->channels_room, m->reload.number, m->upgrade.bank};
@@ -103,12 +103,13 @@ static void put_all(struct buf *b, struct master *m, const struct shm_saved *tab
     put_bytes(b, &m->cert_stamp, sizeof m->cert_stamp);
     put_fd(b, m->run_dir_fd);
     put_fd(b, m->pidfile.fd);
-    logs_save(m->logs, b);
+    enum err e = logs_save(m->logs, b);
     put_listeners(b, m);
     ipc_put_u32(b, m->nchildren);
     for (uint32_t i = 0; i < m->nchildren; i++)
         put_child(b, &m->children[i]);
     put_bytes(b, table, table->size);
+    return e == ERR_OK ? buf_err(b) : e;
 }
 
 int upgrade_save(struct master *m)
@@ -118,9 +119,7 @@ int upgrade_save(struct master *m)
     int fd = -1;
     buf_init(&b, STATE_MAX);
     (void)buf_room(&b, STATE_MAX / 16); /* growing would leave copies of the ticket keys behind */
-    if (table != NULL)
-        put_all(&b, m, table);
-    if (table != NULL && buf_err(&b) == ERR_OK)
+    if (table != NULL && put_all(&b, m, table) == ERR_OK)
         fd = bus_memfd("ximssd-state", buf_slice(&b));
     if (fd >= 0) {
         keep_open(fd, true);

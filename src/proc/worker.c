@@ -226,7 +226,7 @@ static void take_certificate(struct worker *w, const struct ipc_item *it)
     char problem[TLS_PROBLEM];
     struct ipc_in in = {it->body, false};
     uint64_t cert_bytes = ipc_get_u64(&in);
-    struct str keys = ipc_get_str(&in);
+    struct str keys = ipc_get_rest(&in);
     struct str pem = bus_memfd_map(it->fd, 2 * TLS_PEM_MAX);
     close(it->fd);
     BUG_IF(ipc_in_end(&in) != ERR_OK || (pem.p != NULL && cert_bytes > pem.n));
