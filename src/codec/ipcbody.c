@@ -30,6 +30,7 @@ void ipc_login_put(struct buf *b, const struct ipc_login *l)
 {
     ipc_put_u32(b, l->flags);
     ipc_put_u32(b, l->failures);
+    ipc_put_u32(b, l->place);
     put_addr(b, l->addr);
     ipc_put_str(b, l->domain);
     ipc_put_str(b, l->request_id);
@@ -46,6 +47,7 @@ enum err ipc_login_get(struct str body, struct ipc_login *l)
     struct ipc_in in = {body, false};
     l->flags = ipc_get_u32(&in);
     l->failures = ipc_get_u32(&in);
+    l->place = ipc_get_u32(&in);
     get_addr(&in, l->addr);
     l->domain = ipc_get_str(&in);
     l->request_id = ipc_get_str(&in);

@@ -20,6 +20,7 @@ enum {
 struct ipc_login {
     uint32_t flags;
     uint32_t failures; /* failed logins on this connection so far */
+    uint32_t place;    /* of the connection in the gate */
     uint8_t addr[16];
     struct str domain;     /* target domain */
     struct str request_id; /* the login's XML id, echoed by the keeper */

@@ -368,6 +368,8 @@ static void attached(struct tcp_conn *c, struct bus_peer *keeper, const struct i
     struct str output = ipc_get_rest(&in);
     if (c->login == NULL || c->login->attempt != it->seq || c->state != TCP_WAIT ||
         !conn_is_open(&c->conn)) {
+        if (c->login != NULL && c->state != TCP_WAIT)
+            d->host.no_session(d->host.ctx, c->id, c->place);
         refuse(keeper, it);
         return;
     }
@@ -380,6 +382,7 @@ static void attached(struct tcp_conn *c, struct bus_peer *keeper, const struct i
         c->account[name.n] = 0;
     }
     make_response(c, c->login->id, ERR_OK);
+    tcp_input_logged_in(c);
     tcp_login_free(&c->login);
     shm_row_op_end(d->shm, c->row);
     shm_row_login(d->shm, c->row, name.p, name.n, SHM_STATE_READING_REQUEST);

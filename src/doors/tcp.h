@@ -108,6 +108,8 @@ struct tcp_host {
     struct bus_peer *(*auth)(void *ctx);                    /* NULL: not there now */
     struct bus_peer *(*keeper)(void *ctx, uint32_t number); /* as above */
     void (*closed)(void *ctx, uint32_t id, uint32_t place); /* leave the gate */
+    /* A login came to nothing, which auth may have taken for a session (proc/gate.h). */
+    void (*no_session)(void *ctx, uint32_t id, uint32_t place);
 };
 
 struct tcp_door {
@@ -119,11 +121,12 @@ struct tcp_door {
     struct tls_context *tls; /* NULL: no certificate */
     struct frame_limits xml; /* what messages may hold */
     struct xmsg_parser *parser;
-    struct arena arena; /* of the message before login that is looked at now */
-    struct buf scratch; /* of the answer that is written now */
-    struct buf illegal; /* of the message that is refused now */
-    struct idmap conns; /* id -> struct tcp_conn */
-    size_t input_bytes; /* of all incomplete messages together (limits.input_memory) */
+    struct arena arena;  /* of the message before login that is looked at now */
+    struct buf scratch;  /* of the answer that is written now */
+    struct buf illegal;  /* of the message that is refused now */
+    struct idmap conns;  /* id -> struct tcp_conn */
+    size_t input_bytes;  /* of all incomplete messages together (limits.input_memory) */
+    size_t input_before; /* of those before login */
     uint32_t next_attempt;
     bool no_logins; /* the server is about to go (530) */
     bool stopping;
@@ -173,6 +176,8 @@ void tcp_restart_idle(struct tcp_conn *c);
 /* tcp_input.c: the connection's on_data. */
 void tcp_input(struct conn *conn, struct str fresh);
 void tcp_input_drop(struct tcp_conn *c);
+/* Before its login goes: what is held for it is no longer of the share before login. */
+void tcp_input_logged_in(struct tcp_conn *c);
 bool tcp_flight_full(const struct tcp_conn *c);
 /* So many of the oldest requests are answered. */
 void tcp_flight_answered(struct tcp_conn *c, uint32_t responses);

@@ -168,11 +168,37 @@ static enum err take_messages(struct tcp_conn *c, struct frame *f, struct str *i
     return ERR_OK;
 }
 
+/* What is held for this connection becomes so much. */
+static void count_held(struct tcp_conn *c, size_t was, size_t is)
+{
+    c->door->input_bytes += is - was;
+    if (c->login != NULL)
+        c->door->input_before += is - was;
+}
+
+void tcp_input_logged_in(struct tcp_conn *c)
+{
+    if (c->input != NULL)
+        c->door->input_before -= c->input->held.n;
+}
+
+/* Is there memory for so much more? */
+static bool has_room(const struct tcp_conn *c, size_t n)
+{
+    const struct tcp_door *d = c->door;
+    const struct conf *conf = d->conf;
+    uint64_t share = conf->limits.input_memory * conf->limits.input_share_before_login / 100;
+    if (share < conf->limits.message_before_login)
+        share = conf->limits.message_before_login;
+    return d->input_bytes + n <= conf->limits.input_memory &&
+           (c->login == NULL || d->input_before + n <= share);
+}
+
 void tcp_input_drop(struct tcp_conn *c)
 {
     if (c->input == NULL)
         return;
-    c->door->input_bytes -= c->input->held.n;
+    count_held(c, c->input->held.n, 0);
     buf_free(&c->input->held);
     free(c->input);
     c->input = NULL;
@@ -181,7 +207,6 @@ void tcp_input_drop(struct tcp_conn *c)
 /* Keeps what was not taken. false: no room for it. */
 static bool keep_rest(struct tcp_conn *c, struct tcp_input *work, struct str rest)
 {
-    struct tcp_door *d = c->door;
     size_t before = c->input != NULL ? c->input->held.n : 0;
     if (rest.n == 0 && !frame_begun(&work->frame)) {
         (void)!frame_stash(&work->held, rest);
@@ -193,10 +218,9 @@ static bool keep_rest(struct tcp_conn *c, struct tcp_input *work, struct str res
     }
     if (c->input == NULL && (c->input = malloc(sizeof *c->input)) == NULL)
         return false;
-    bool kept = d->input_bytes + rest.n <= d->conf->limits.input_memory &&
-                frame_stash(&work->held, rest) == ERR_OK;
+    bool kept = has_room(c, rest.n) && frame_stash(&work->held, rest) == ERR_OK;
     *c->input = *work;
-    d->input_bytes += c->input->held.n - before;
+    count_held(c, before, c->input->held.n);
     return kept;
 }
 
@@ -239,7 +263,7 @@ void tcp_input(struct conn *conn, struct str fresh)
         return;
     if (c->input != NULL) {
         work = *c->input;
-        d->input_bytes -= c->input->held.n;
+        count_held(c, c->input->held.n, 0);
         c->input->held.n = 0;
     } else {
         frame_init(&work.frame, message_cap(c));

@@ -85,6 +85,8 @@ static void drop_login(struct tcp_conn *c)
 static void tell(struct tcp_conn *c, enum err e)
 {
     struct tcp_login *l = c->login;
+    if (l->asked == OP_LOGIN)
+        c->door->host.no_session(c->door->host.ctx, c->id, c->place);
     not_waiting(c);
     tcp_respond(c, l->id, e);
     if (e == ERR_AUTH_FAILED)
@@ -179,6 +181,7 @@ void tcp_login_begin(struct tcp_conn *c, const struct xelem *e, struct str id)
     struct ipc_login out = {
         .flags = link_flags(c),
         .failures = l->failures,
+        .place = c->place,
         .domain = l->domain->name,
         .method = xelem_attr(e, "method"),
         .auth_data = xelem_attr(e, "authData"),
@@ -236,6 +239,7 @@ void tcp_login_cancel(struct tcp_conn *c)
 {
     drop_login(c);
     not_waiting(c);
+    c->door->host.no_session(c->door->host.ctx, c->id, c->place);
     tcp_respond(c, c->login->id, ERR_AUTH_CANCELLED);
 }
 

@@ -26,6 +26,7 @@ struct auth_login {
     uint32_t question;   /* a keeper's answer is awaited, or 0 */
     uint32_t asked_bank; /* of that keeper */
     uint32_t flags;      /* of the LOGIN */
+    uint32_t place;      /* of the connection in the gate */
     char *request_id;
     size_t request_id_n;
     bool noted;        /* how it ended stands in the memory of attempts */
@@ -204,6 +205,11 @@ static void succeed(struct auth_login *l)
     note_clear(l);
     if (l->s.rehash)
         renew_verifiers(l);
+    if (!gate_session_begin(&l->a->gate, (struct gate_place){l->place, l->conn},
+                            l->a->c->conf->login.max_sessions)) {
+        give_up(l, REASON_SERVER_SESSIONS, ERR_TOO_MANY_SESSIONS);
+        return;
+    }
     if (!try_attach(l))
         l->attach_by = clock_mono() + AUTH_ATTACH_TIME;
 }
@@ -352,7 +358,8 @@ void auth_login_begin(struct auth_proc *a, struct bus_peer *worker, const struct
                              .attempt = it->seq,
                              .worker = worker->number,
                              .worker_generation = worker->generation,
-                             .flags = in.flags};
+                             .flags = in.flags,
+                             .place = in.place};
     l->request_id = malloc(in.request_id.n + 1);
     if (l->request_id == NULL || idmap_put(&a->logins, key_of(l->worker, l->conn), l) != ERR_OK) {
         free(l->request_id);

@@ -8,7 +8,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 
-#define GATE_MAGIC     UINT64_C(0x3145544147584d49)
+#define GATE_MAGIC     UINT64_C(0x3245544147584d49)
 #define ID_COUNT       (GATE_ID_LAST - GATE_ID_FIRST + 1)
 #define ID_WORDS       ((ID_COUNT + 63) / 64)
 #define BLOCKED_SPARES 8192u /* room for blocked addresses without a connection */
@@ -20,6 +20,7 @@ struct entry {
     uint32_t owner; /* 0: free */
     uint32_t id;
     uint32_t next_free; /* index + 1 */
+    uint32_t session;   /* 1: it has one */
     uint8_t addr[16];
 };
 
@@ -38,8 +39,9 @@ struct gate_mem {
     uint32_t naddrs; /* power of two */
     uint32_t first_free;
     uint32_t count;
-    uint32_t next_id; /* 0..ID_COUNT-1, next to try */
-    uint64_t said;    /* second << SAID_BITS | refusals that were logged in it */
+    uint32_t sessions; /* of them */
+    uint32_t next_id;  /* 0..ID_COUNT-1, next to try */
+    uint64_t said;     /* second << SAID_BITS | refusals that were logged in it */
     uint64_t ids[ID_WORDS];
     struct entry entries[];
 };
@@ -176,6 +178,7 @@ static void rebuild(struct gate *g)
         all[i].count = 0;
     memset(m->ids, 0, sizeof m->ids);
     m->count = 0;
+    m->sessions = 0;
     m->first_free = 0;
     for (uint32_t i = g->nentries; i-- != 0;) {
         struct entry *e = &m->entries[i];
@@ -189,6 +192,7 @@ static void rebuild(struct gate *g)
         }
         a->count++;
         m->count++;
+        m->sessions += e->session != 0;
         id_set(g, e->id, true);
     }
 }
@@ -215,11 +219,14 @@ static enum gate_answer try_enter(struct gate *g, const struct gate_limits *lim,
     uint32_t most = is_client ? lim->per_client_address : lim->per_address;
     uint32_t at = __atomic_load_n(&m->first_free, __ATOMIC_RELAXED) - 1; /* 0: none */
     uint32_t count = __atomic_load_n(&m->count, __ATOMIC_RELAXED);
+    uint32_t sessions = __atomic_load_n(&m->sessions, __ATOMIC_RELAXED);
     if (a != NULL && a->blocked_until > now)
         return GATE_BLOCKED;
     if (at >= g->nentries || count >= lim->channels ||
         (!is_client && lim->channels - count <= lim->reserve))
         return GATE_FULL;
+    if (!is_client && lim->before_login != 0 && count - sessions >= lim->before_login)
+        return GATE_IDLERS;
     if (a == NULL || (most != 0 && a->count >= most))
         return GATE_ADDRESS_FULL;
     struct entry *e = &m->entries[at];
@@ -230,6 +237,7 @@ static enum gate_answer try_enter(struct gate *g, const struct gate_limits *lim,
     memcpy(e->addr, addr, 16);
     e->id = place->id;
     e->next_free = 0;
+    e->session = 0;
     __atomic_store_n(&e->owner, owner, __ATOMIC_RELEASE);
     a->count++;
     m->count++;
@@ -259,18 +267,51 @@ static void free_entry(struct gate *g, uint32_t i)
         a->count--;
     id_set(g, e->id, false);
     m->count--;
+    m->sessions -= e->session != 0;
     *e = (struct entry){.next_free = m->first_free};
     m->first_free = i + 1;
+}
+
+/* Inside the lock; NULL: after a rebuild by another process it may be gone already. */
+static struct entry *entry_of(const struct gate *g, struct gate_place place)
+{
+    struct entry *e = &g->m->entries[place.entry];
+    return e->owner != 0 && e->id == place.id ? e : NULL;
 }
 
 void gate_leave(struct gate *g, struct gate_place place)
 {
     if (place.entry >= g->nentries || !lock(g))
         return;
-    const struct entry *e = &g->m->entries[place.entry];
-    /* After a rebuild by another process the entry may be gone already. */
-    if (e->owner != 0 && e->id == place.id)
+    if (entry_of(g, place) != NULL)
         free_entry(g, place.entry);
+    unlock(g);
+}
+
+bool gate_session_begin(struct gate *g, struct gate_place place, uint32_t most)
+{
+    if (place.entry >= g->nentries || !lock(g))
+        return false;
+    struct entry *e = entry_of(g, place);
+    bool wants = e != NULL && e->session == 0;
+    bool room = most == 0 || g->m->sessions < most;
+    if (wants && room) {
+        e->session = 1;
+        g->m->sessions++;
+    }
+    unlock(g);
+    return !wants || room;
+}
+
+void gate_session_end(struct gate *g, struct gate_place place)
+{
+    if (place.entry >= g->nentries || !lock(g))
+        return;
+    struct entry *e = entry_of(g, place);
+    if (e != NULL && e->session != 0) {
+        e->session = 0;
+        g->m->sessions--;
+    }
     unlock(g);
 }
 
@@ -379,6 +420,15 @@ bool gate_may_say(struct gate *g, int64_t now)
             return true;
     }
     return false;
+}
+
+uint32_t gate_sessions(struct gate *g)
+{
+    if (!lock(g))
+        return 0;
+    uint32_t n = g->m->sessions;
+    unlock(g);
+    return n;
 }
 
 uint32_t gate_count(struct gate *g)

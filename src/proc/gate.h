@@ -45,9 +45,11 @@ struct gate_limits {
     uint32_t per_address;        /* 0: no limit */
     uint32_t per_client_address; /* the same for addresses that are client addresses */
     uint32_t reserve; /* with fewer free channels than this, only client addresses get in */
+    uint32_t
+        before_login; /* channels without a session; when there are so many, as above. 0: no limit */
 };
 
-enum gate_answer { GATE_IN, GATE_BLOCKED, GATE_FULL, GATE_ADDRESS_FULL };
+enum gate_answer { GATE_IN, GATE_BLOCKED, GATE_FULL, GATE_IDLERS, GATE_ADDRESS_FULL };
 
 struct gate_place {
     uint32_t entry;
@@ -63,12 +65,21 @@ enum err gate_attach(struct gate *g, void *mem, size_t size) CHECKED;
 
 /*
  * Asks for a place. owner: a number of the asking process, not 0. now: clock_mono(). On GATE_IN *place is filled.
- * Order of checks: blocked, total with reserve, per address (protocol 1, 7.3).
+ * Order of checks: blocked, total with reserve, share before login, per address (protocol 1, 7.3).
  */
 enum gate_answer gate_enter(struct gate *g, const struct gate_limits *lim, uint32_t owner,
                             const uint8_t addr[16], bool is_client_address, int64_t now,
                             struct gate_place *place);
 void gate_leave(struct gate *g, struct gate_place place);
+
+/*
+ * The connection in that place gets a session: at most `most` of the server have one (0: no limit). auth asks before the
+ * session is made. true also when it has one already (a login may be put to auth twice), and when there is no such
+ * connection any more: its worker has the last word. false: too many.
+ */
+bool gate_session_begin(struct gate *g, struct gate_place place, uint32_t most);
+/* It came to nothing. With gate_leave() a session ends by itself. */
+void gate_session_end(struct gate *g, struct gate_place place);
 /* Frees what a dead process held; returns how many. */
 uint32_t gate_clear_owner(struct gate *g, uint32_t owner);
 /* The same for all earlier generations of that process. */
@@ -89,5 +100,6 @@ bool gate_is_blocked(struct gate *g, const uint8_t addr[16], int64_t now);
 #define GATE_SAID 10
 bool gate_may_say(struct gate *g, int64_t now);
 
-/* Places taken now. */
+/* Places taken now; and of them with a session. */
 uint32_t gate_count(struct gate *g);
+uint32_t gate_sessions(struct gate *g);

@@ -32,7 +32,12 @@ struct verifier_options settings_verifier(const struct conf *c)
 
 struct gate_limits settings_gate(const struct conf *c)
 {
-    return (struct gate_limits){.channels = c->server.channels,
+    uint32_t share = c->server.channels_share_before_login;
+    uint32_t some = (uint32_t)((uint64_t)c->server.channels * share / 100);
+    return (struct gate_limits){.before_login = share == 100 ? 0
+                                                : some != 0  ? some
+                                                             : 1,
+                                .channels = c->server.channels,
                                 .per_address = c->server.channels_per_address,
                                 .per_client_address = c->server.channels_per_client_address,
                                 .reserve = c->server.reserve_for_clients};

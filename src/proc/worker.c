@@ -47,6 +47,7 @@ static void accept_ximss(struct worker_listener *l, int fd, const struct listen_
 {
     static const char *const why[] = {[GATE_BLOCKED] = "address is blocked",
                                       [GATE_FULL] = "too many channels",
+                                      [GATE_IDLERS] = "too many channels without a login",
                                       [GATE_ADDRESS_FULL] = "too many channels from this address"};
     struct worker *w = l->w;
     struct gate_limits lim = settings_gate(w->c->conf);
@@ -111,6 +112,13 @@ static void left(void *ctx, uint32_t id, uint32_t place)
     gate_leave(&w->gate, (struct gate_place){place, id});
 }
 
+static void no_session(void *ctx, uint32_t id, uint32_t place)
+{
+    struct child *c = ctx;
+    struct worker *w = c->data;
+    gate_session_end(&w->gate, (struct gate_place){place, id});
+}
+
 /* --- start */
 
 enum err worker_lists_make(struct worker_lists *l, const struct conf_listener *conf)
@@ -150,7 +158,11 @@ static enum err start(struct child *c)
     struct worker *w = c->data;
     const struct conf *conf = c->conf;
     struct conn_options opt = worker_conn_options(conf);
-    struct tcp_host host = {.ctx = c, .auth = auth_peer, .keeper = keeper_peer, .closed = left};
+    struct tcp_host host = {.ctx = c,
+                            .auth = auth_peer,
+                            .keeper = keeper_peer,
+                            .closed = left,
+                            .no_session = no_session};
     w->c = c;
     timer_init(&w->unsaid_timer, say_unsaid);
     timer_init(&w->stop_check, check_stopped);

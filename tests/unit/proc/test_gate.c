@@ -67,6 +67,47 @@ static void test_limits(void **state)
     munmap(memory, size);
 }
 
+/* n - 1, n, n + 1 of both: who has no session, and who has one. */
+static void test_sessions(void **state)
+{
+    (void)state;
+    size_t size;
+    struct gate *g = gate_make(10, &size);
+    struct gate_limits lim = {.channels = 10, .before_login = 3};
+    struct gate_place place[10], gone;
+    uint8_t a[16];
+    v4(a, 7);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &place[i]), GATE_IN);
+    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &place[3]), GATE_IDLERS);
+    assert_int_equal(gate_enter(g, &lim, 1, a, true, 0, &place[3]), GATE_IN); /* exempt */
+    assert_true(gate_session_begin(g, place[3], 2));
+    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &place[4]), GATE_IDLERS);
+    assert_true(gate_session_begin(g, place[0], 2));
+    assert_true(gate_session_begin(g, place[0], 2)); /* once more is no second one */
+    assert_int_equal(gate_sessions(g), 2);
+    assert_false(gate_session_begin(g, place[1], 2));
+    assert_true(
+        gate_session_begin(g, place[0], 1)); /* the limit was lowered: nobody is thrown out */
+    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &place[4]), GATE_IN);
+    gate_session_end(g, place[0]);
+    gate_session_end(g, place[0]);
+    assert_int_equal(gate_sessions(g), 1);
+    assert_true(gate_session_begin(g, place[1], 2));
+    gone = place[1];
+    gate_leave(g, place[1]);
+    assert_int_equal(gate_sessions(g), 1);
+    gate_session_end(g, gone); /* of somebody who is gone: nothing */
+    assert_true(gate_session_begin(g, gone, 2));
+    gone.entry = 10;
+    assert_false(gate_session_begin(g, gone, 2));
+    gate_session_end(g, gone);
+    assert_int_equal(gate_sessions(g), 1);
+    assert_int_equal(gate_clear_owner(g, 1), 4);
+    assert_int_equal(gate_sessions(g), 0);
+    munmap(memory, size);
+}
+
 static void test_ipv6_counts_by_64(void **state)
 {
     (void)state;
@@ -155,7 +196,7 @@ static void test_ids(void **state)
 
 _Noreturn static void race(struct gate *g, uint32_t owner, uint32_t rounds)
 {
-    struct gate_limits lim = {.channels = 40, .per_address = 5};
+    struct gate_limits lim = {.channels = 40, .per_address = 5, .before_login = 20};
     struct gate_place held[8];
     uint32_t n = 0;
     if (gate_attach(g, memory, gate_size(64)) != ERR_OK) /* as another process */
@@ -170,7 +211,11 @@ _Noreturn static void race(struct gate *g, uint32_t owner, uint32_t rounds)
         } else if (n != 0) {
             gate_leave(g, held[--n]);
         }
-        if (gate_count(g) > lim.channels)
+        if (n != 0 && random() % 3 == 0)
+            (void)gate_session_begin(g, held[(uint32_t)random() % n], 15);
+        else if (n != 0 && random() % 3 == 0)
+            gate_session_end(g, held[(uint32_t)random() % n]);
+        if (gate_count(g) > lim.channels || gate_sessions(g) > 15)
             _exit(1);
     }
     while (n != 0)
@@ -195,6 +240,7 @@ static void test_race(void **state)
         assert_int_equal(status, 0);
     }
     assert_int_equal(gate_count(g), 0);
+    assert_int_equal(gate_sessions(g), 0);
     munmap(memory, size);
 }
 
@@ -217,6 +263,7 @@ static void test_kill(void **state)
         waitpid(pid, NULL, 0);
         gate_clear_owner(g, 7);
         assert_int_equal(gate_count(g), 1);
+        assert_int_equal(gate_sessions(g), 0);
     }
     gate_leave(g, mine);
     assert_int_equal(gate_count(g), 0);
@@ -246,6 +293,9 @@ static void test_spoilt(void **state)
         (void)gate_clear_before(g, 1);
         gate_block(g, a, 5, 1);
         (void)gate_is_blocked(g, a, 1);
+        p.entry = (uint32_t)random() % 20;
+        (void)gate_session_begin(g, p, 3);
+        gate_session_end(g, p);
         gate_leave(g, (struct gate_place){(uint32_t)random() % 20, p.id});
     }
     munmap(memory, size);
@@ -330,6 +380,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_sessions),
         cmocka_unit_test(test_ipv6_counts_by_64),
         cmocka_unit_test(test_block),
         cmocka_unit_test(test_unblock),
