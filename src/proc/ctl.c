@@ -273,6 +273,19 @@ void ctl_say(struct ctl *c, uint32_t seq, struct str text)
     }
 }
 
+enum err ctl_refuse(struct ctl *c, uint32_t seq, enum err e, const char *sentence)
+{
+    struct buf b;
+    buf_init(&b, CTL_MAX);
+    buf_lit(&b, "{\"error\":");
+    ctl_json_str(&b, str_of(sentence));
+    buf_char(&b, '}');
+    if (buf_err(&b) == ERR_OK)
+        ctl_say(c, seq, buf_slice(&b));
+    buf_free(&b);
+    return e;
+}
+
 void ctl_done(struct ctl *c, uint32_t seq, enum err e)
 {
     struct client *cl = asker(c, seq);

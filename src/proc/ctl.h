@@ -46,4 +46,6 @@ void ctl_child_gone(struct ctl *c, const struct master_child *child);
  * happens when who asked has gone.
  */
 void ctl_say(struct ctl *c, uint32_t seq, struct str text);
+/* Says {"error": sentence}; returns e, the verdict. */
+enum err ctl_refuse(struct ctl *c, uint32_t seq, enum err e, const char *sentence);
 void ctl_done(struct ctl *c, uint32_t seq, enum err e);

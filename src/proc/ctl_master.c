@@ -95,10 +95,8 @@ static enum err drain(struct master *m, uint32_t seq, struct str body)
     struct ipc_in in = {body, false};
     struct str text = ipc_get_str(&in);
     int64_t within = DRAIN_WITHIN;
-    if (ipc_in_end(&in) != ERR_OK || (text.n != 0 && conf_time(text, &within) != ERR_OK)) {
-        ctl_say(m->ctl, seq, STR("{\"error\":\"a time such as 90s or 10m is needed\"}"));
-        return ERR_SYNTAX;
-    }
+    if (ipc_in_end(&in) != ERR_OK || (text.n != 0 && conf_time(text, &within) != ERR_OK))
+        return ctl_refuse(m->ctl, seq, ERR_SYNTAX, "a time such as 90s or 10m is needed");
     if (m->stopping)
         return ERR_SHUTTING_DOWN;
     master_drain(m, within);
@@ -112,16 +110,7 @@ static enum err upgrade(struct master *m, uint32_t seq, struct str body)
     const char *why;
     (void)body;
     enum err e = upgrade_begin(m, &why);
-    if (e != ERR_OK) {
-        struct buf b;
-        buf_init(&b, 1024);
-        buf_lit(&b, "{\"error\":");
-        ctl_json_str(&b, str_of(why));
-        buf_lit(&b, "}");
-        ctl_say(m->ctl, seq, buf_slice(&b));
-        buf_free(&b);
-    }
-    return e;
+    return e != ERR_OK ? ctl_refuse(m->ctl, seq, e, why) : ERR_OK;
 }
 
 static ctl_master_fn *const verbs[CTL_VERB_COUNT] = {

@@ -60,18 +60,6 @@ void logs_expire(struct logs *l, int64_t now)
     }
 }
 
-static enum err refuse(struct master *m, uint32_t seq, enum err e, const char *sentence)
-{
-    struct buf b;
-    buf_init(&b, CTL_MAX);
-    buf_lit(&b, "{\"error\":");
-    ctl_json_str(&b, str_of(sentence));
-    buf_char(&b, '}');
-    ctl_say(m->ctl, seq, buf_slice(&b));
-    buf_free(&b);
-    return e;
-}
-
 /* --- what was asked for */
 
 static const char *get_level(struct str word, struct log_rule *r)
@@ -170,7 +158,7 @@ enum err logs_ctl_set(struct master *m, uint32_t seq, struct str body)
     if (wrong == NULL && i == LOG_RULES_MAX)
         wrong = "64 levels are set already: reset one";
     if (wrong != NULL)
-        return refuse(m, seq, ERR_RANGE, wrong);
+        return ctl_refuse(m->ctl, seq, ERR_RANGE, wrong);
     char text[64];
     char span[VALUE_TEXT_MAX] = "";
     if (r.until != 0)
@@ -200,13 +188,13 @@ enum err logs_ctl_reset(struct master *m, uint32_t seq, struct str body)
     if (ipc_in_end(&in) != ERR_OK)
         return ERR_SYNTAX;
     if (wrong != NULL)
-        return refuse(m, seq, ERR_RANGE, wrong);
+        return ctl_refuse(m->ctl, seq, ERR_RANGE, wrong);
     for (size_t i = l->n; i-- != 0;) {
         if (all || is_same(&l->rule[i], &r))
             take_out(l, i, "reset");
     }
     if (before == l->n && !all)
-        return refuse(m, seq, ERR_NOT_FOUND, "nothing is set for them");
+        return ctl_refuse(m->ctl, seq, ERR_NOT_FOUND, "nothing is set for them");
     logs_give_rules(l, m);
     snprintf(text, sizeof text, "{\"reset\":%zu}", before - l->n);
     ctl_say(m->ctl, seq, str_of(text));
