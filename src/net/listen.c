@@ -223,14 +223,18 @@ static void on_ready(void *arg, unsigned events)
         rest(l);
 }
 
+/* What the kernel takes of a connection's output that the client has no room for: else megabytes, for who never reads. */
+#define UNSENT 65536
+
 enum err listen_open(struct listener *l, struct loop *loop, int fd, listen_fn *fn, void *arg)
 {
-    static const int on = 1;
+    static const int on = 1, unsent = UNSENT;
     *l = (struct listener){.loop = loop, .fn = fn, .arg = arg, .fd = fd};
     timer_init(&l->rest, on_rested);
     l->reserve = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    /* Sockets that systemd made have it not; on a Unix socket this fails, and nothing is lost. */
+    /* Connections have from it what it has. Sockets that systemd made lack both; on a Unix socket this fails, and nothing is lost. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
     enum err e = l->reserve >= 0 ? loop_io_open(loop, &l->io, fd, LOOP_READ, on_ready, l) : ERR_SYS;
     if (e != ERR_OK && l->reserve >= 0)
         close(l->reserve);

@@ -47,6 +47,7 @@ struct kept {
     int64_t asked;  /* since when a question is out, or 0 */
     size_t mark;    /* length of `out` before the first write of this round */
     uint32_t responses;
+    uint32_t enough; /* credit with which a slice may run */
     struct buf out;
     uint8_t addr[16];
 };

@@ -33,12 +33,17 @@ static void at(const struct round *r, enum shm_state state, const struct kept *s
               s != NULL ? (uint16_t)dispatch_op(s->s) : 0, r->now);
 }
 
+static bool has_credit(const struct kept *s)
+{
+    return s->credit - (int64_t)s->out.n >= s->enough;
+}
+
 static bool may_run(const struct kept *s)
 {
     if (!s->attached)
         return true; /* only its end is left; nobody gets output */
     const struct bus_peer *w = keeper_worker(s->k, s->worker, s->worker_generation);
-    return s->credit > 0 && (w == NULL || bus_unsent(w) < KEEPER_WORKER_QUEUE);
+    return has_credit(s) && (w == NULL || bus_unsent(w) < KEEPER_WORKER_QUEUE);
 }
 
 static bool over(const struct round *r)
@@ -94,7 +99,7 @@ static void send_async(struct kept *s)
     if (!s->attached || s->said_end || !session_async_due(s->s))
         return;
     if (!may_run(s)) {
-        if (s->credit > 0) /* its worker's queue is full; no credit will come that wakes it */
+        if (has_credit(s)) /* its worker's queue is full; no credit will come that wakes it */
             keeper_make_ready(s);
         return;
     }
@@ -140,7 +145,7 @@ static void read_turn(struct round *r, struct kept *s)
         if (sl.close)
             break;
     } while (sl.run == RUN_DONE && !over(r) && r->now - began < TURN_TIME &&
-             s->out.n < TURN_BYTES && s->credit > (int64_t)s->out.n);
+             s->out.n < TURN_BYTES && has_credit(s));
     bool close = kind == KIND_READ && sl.close;
     if (s->out.n != 0 || s->out.failed || close)
         keeper_send(s, close);
@@ -174,7 +179,7 @@ static void run_reads(struct round *r)
     while (k->ready != NULL && !over(r)) {
         struct kept *s = take_ready(k);
         if (!may_run(s)) {
-            if (s->credit > 0) /* its worker's queue is full: look again when some of it is gone */
+            if (has_credit(s)) /* its worker's queue is full: look again when some of it is gone */
                 park(r, s);
             continue;
         }

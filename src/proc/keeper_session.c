@@ -106,6 +106,12 @@ static void kill_old(struct keeper *k, struct str url_id, uint64_t account)
     end_by_server(old, IPC_WHY_KILLED);
 }
 
+/*
+ * A slice runs when all of it, and a TLS record on its way, have room in the credit. Of a small credit half is enough: the
+ * worker keeps up to 32 KiB of it back.
+ */
+#define SLICE_ROOM (SLICE_MAX + 16384)
+
 static enum err make_session(struct keeper *k, const struct ipc_attach *a, uint32_t conn,
                              struct kept **out)
 {
@@ -139,6 +145,7 @@ static enum err make_session(struct keeper *k, const struct ipc_attach *a, uint3
     s->worker = a->worker;
     s->worker_generation = a->worker_generation;
     s->credit = (int64_t)k->c->conf->limits.credit;
+    s->enough = s->credit < 2 * SLICE_ROOM ? (uint32_t)s->credit / 2 : SLICE_ROOM;
     memcpy(s->addr, a->addr, sizeof s->addr);
     buf_init(&s->out, (size_t)4 << 20);
     *out = s;

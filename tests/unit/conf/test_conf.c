@@ -115,7 +115,7 @@ static void documented_defaults(void **state)
     assert_int_equal(c->limits.attributes, 256);
     assert_int_equal(c->limits.depth, 64);
     assert_true(c->limits.idle == INT64_C(600000000000));
-    assert_int_equal(c->limits.credit, 256 << 10);
+    assert_int_equal(c->limits.credit, 192 << 10);
     assert_int_equal(c->limits.requests, 32);
     assert_int_equal(c->limits.request_bytes, 1 << 20);
     assert_int_equal(c->limits.protocol_errors_before_login, 3);
