@@ -156,7 +156,7 @@ class User(Worker):
         answer = self.talk.ask('<folderClose id="close%d" folder="INBOX"/>' % self.count)
         if answer.error == 0:
             self.drop()
-        else:
+        elif answer.ok:  # refused: it stays open
             self.open_box()
 
     def some_mail(self):

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The ximssd authors
+"""Reload after reload with many connections and many new ones: none is refused, none is dropped (security 2.3, R6)."""
+import contextlib
+import resource
+import threading
+import time
+
+from faults import LONG, note
+from ximss import Server
+
+RELOADS, SECONDS, CONNECTIONS, NEW = (100, 60, 2000, 200) if LONG else (10, 5, 200, 100)  # NEW: each second
+LATE = 10.0  # seconds: nobody may wait longer for a new connection's first answer
+
+
+class Newcomers(threading.Thread):
+    """Connections at a steady rate, each with a request or a login; what went wrong with them."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server, self.going, self.count, self.wrong, self.slowest = server, True, 0, [], 0.0
+
+    def run(self):
+        begin = time.monotonic()
+        while self.going:
+            time.sleep(max(0.0, begin + self.count / NEW - time.monotonic()))
+            self.count += 1
+            at = time.monotonic()
+            try:
+                with contextlib.closing(self.server.client()) as client:
+                    if self.count % 5 == 0:
+                        client.login()
+                    client.call('<noop id="n"/>')
+            except Exception as e:  # each is told by the test
+                self.wrong.append("%s: %s" % (type(e).__name__, e))
+            self.slowest = max(self.slowest, time.monotonic() - at)
+
+
+def reload_all(server):
+    """Each changes something; the slowest one's seconds."""
+    begin, slowest = time.monotonic(), 0.0
+    for n in range(RELOADS):
+        time.sleep(max(0.0, begin + n * SECONDS / RELOADS - time.monotonic()))
+        server.rewrite(conf="[limits]\nidle = %dm\n[login]\nmax_sessions_per_account = 5000\nhash_cost = 1\n" % (10 + n % 2),
+                       server="channels = %d\nchannels_per_address = 0\nchannels_per_client_address = 0\n" % (5000 - n))
+        at = time.monotonic()
+        said = server.reload()
+        assert said == "", said
+        slowest = max(slowest, time.monotonic() - at)
+    return slowest
+
+
+def test_reload_storm(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
+    try:
+        with Server(tmp_path, conf="[login]\nmax_sessions_per_account = 5000\nhash_cost = 1\n",
+                    server="channels = 5000\nchannels_per_address = 0\nchannels_per_client_address = 0\n") as server:
+            old = [server.session() if n % 2 else server.client() for n in range(CONNECTIONS)]
+            processes = server.children()
+            newcomers = Newcomers(server)
+            newcomers.start()
+            slowest = reload_all(server)
+            newcomers.going = False
+            newcomers.join(30)
+            assert not newcomers.is_alive()
+            for client in old:  # each is there, and was told nothing meanwhile
+                assert client.buffer == b""
+                client.call('<noop id="n"/>')
+            assert server.children() == processes
+            note("reload storm", reloads=RELOADS, seconds=SECONDS, connections=CONNECTIONS, new_ones=newcomers.count,
+                 refused=len(newcomers.wrong), dropped=0, slowest_reload="%.2f s" % slowest,
+                 slowest_newcomer="%.2f s" % newcomers.slowest)
+            assert newcomers.wrong == []
+            assert newcomers.count > NEW * SECONDS / 4
+            assert newcomers.slowest < LATE
+            for client in old:
+                client.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
