@@ -70,13 +70,17 @@ static int rank_of(enum ipc_role role)
                                      : 0;
 }
 
-/* It broke off, or was dropped for what it did. Has it died? */
+/* There is no way to it. Has it died? */
+static void note_lost(struct child *c, uint32_t role, uint32_t number, uint32_t generation)
+{
+    if (rank_of(c->role) < rank_of((enum ipc_role)role))
+        c->lost[role][number] = (struct child_lost){generation, loop_now(c->loop)};
+}
+
+/* It broke off, or was dropped for what it did. */
 static void peer_broken(struct child_peer *p)
 {
-    struct child *c = p->c;
-    if (rank_of(c->role) < rank_of(p->bus.role))
-        c->lost[p->bus.role][p->bus.number] =
-            (struct child_lost){p->bus.generation, loop_now(c->loop)};
+    note_lost(p->c, p->bus.role, p->bus.number, p->bus.generation);
     peer_lost(p);
 }
 
@@ -123,6 +127,7 @@ static void add_peer(struct child *c, const struct ipc_item *it)
     struct child_peer *p = calloc(1, sizeof *p);
     if (p == NULL) {
         close(it->fd);
+        note_lost(c, role, number, generation);
         return;
     }
     p->c = c;
@@ -132,6 +137,7 @@ static void add_peer(struct child *c, const struct ipc_item *it)
     if (loop_io_open(c->loop, &p->io, it->fd, LOOP_READ, peer_ready, p) != ERR_OK) {
         bus_free(&p->bus);
         free(p);
+        note_lost(c, role, number, generation);
         return;
     }
     c->peers[role][number] = p;
