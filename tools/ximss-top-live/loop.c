@@ -121,6 +121,20 @@ static int full_screen(const struct options *o, struct shm_reader *r, int64_t no
     return 0;
 }
 
+static int watch(struct options *o, struct arena *a)
+{
+    if (o->run_dir == NULL && (o->run_dir = rundir_find(o->config, a)) == NULL)
+        return EXIT_USAGE;
+    struct shm_reader *r = shm_reader_new(o->run_dir);
+    if (r == NULL)
+        return VIEW_EXIT_OUTPUT;
+    int64_t now = clock_mono();
+    enum shm_status st = shm_reader_refresh(r, now);
+    int rc = st == SHM_OK ? full_screen(o, r, now) : show_problem(r, st);
+    shm_reader_free(&r);
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
     struct options o;
@@ -129,15 +143,7 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     clock_init();
     arena_init(&a, RUNDIR_MEMORY);
-    if (o.run_dir == NULL && (o.run_dir = rundir_find(o.config, &a)) == NULL)
-        return EXIT_USAGE;
-    struct shm_reader *r = shm_reader_new(o.run_dir);
-    if (r == NULL)
-        return VIEW_EXIT_OUTPUT;
-    int64_t now = clock_mono();
-    enum shm_status st = shm_reader_refresh(r, now);
-    int rc = st == SHM_OK ? full_screen(&o, r, now) : show_problem(r, st);
-    shm_reader_free(&r);
+    int rc = watch(&o, &a);
     arena_free(&a);
     return rc;
 }

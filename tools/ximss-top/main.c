@@ -29,6 +29,20 @@ static void become_live(char **argv)
     fputs("ximss-top: the program " LIVE " was not found: there is no full screen\n", stderr);
 }
 
+static int look(struct options *o, bool once, struct arena *a)
+{
+    if (o->run_dir == NULL && (o->run_dir = rundir_find(o->config, a)) == NULL)
+        return EXIT_USAGE;
+    struct shm_reader *r = shm_reader_new(o->run_dir);
+    if (r == NULL)
+        return VIEW_EXIT_OUTPUT;
+    if (!once)
+        show_forever(r, o);
+    int rc = show(r, o);
+    shm_reader_free(&r);
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
     struct options o;
@@ -39,15 +53,7 @@ int main(int argc, char **argv)
         become_live(argv);
     clock_init();
     arena_init(&a, RUNDIR_MEMORY);
-    if (o.run_dir == NULL && (o.run_dir = rundir_find(o.config, &a)) == NULL)
-        return EXIT_USAGE;
-    struct shm_reader *r = shm_reader_new(o.run_dir);
-    if (r == NULL)
-        return VIEW_EXIT_OUTPUT;
-    if (!once)
-        show_forever(r, &o);
-    int rc = show(r, &o);
-    shm_reader_free(&r);
+    int rc = look(&o, once, &a);
     arena_free(&a);
     return rc;
 }
