@@ -147,8 +147,11 @@ class FaultServer(Server):
                     title = f.read().rstrip("\0 ")
             except OSError:
                 continue
+            bare = re.search("--role\0([a-z]+)\0([0-9]+)\0", title)  # one that had no memory for its title
             if title.startswith("ximssd: "):
                 found[title[len("ximssd: "):]] = int(pid)
+            elif bare and bare.group(1) != "check":
+                found["auth" if bare.group(1) == "auth" else "%s %d" % (bare.group(1), int(bare.group(2)) + 1)] = int(pid)
         return found
 
     def talk(self, **more):

@@ -10,7 +10,7 @@ import pytest
 from faults import LONG, SANITIZED, note
 from ximss import Server
 
-DEAF = 1000 if LONG else 50
+DEAF = 1000 if LONG else 40
 MESSAGES = 100
 MEMORY = 256 << 10  # of a client
 KERNEL = 256 << 10  # what the kernel of either side may have taken of it
