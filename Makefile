@@ -28,7 +28,7 @@ WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-protot
 HARD := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection=full
 OPT  ?= -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 SAN  ?=
-PKGS := libxml-2.0 libbsd libuv openssl sqlite3 libgsasl libcrypt gmime-3.0 libunistring libzstd
+PKGS := libxml-2.0 libbsd libuv openssl sqlite3 libgsasl libcrypt gmime-3.0 libunistring libzstd libseccomp
 # libunistring has no .pc file
 PKG_CFLAGS := $(shell pkg-config --cflags $(filter-out libunistring,$(PKGS)) 2>/dev/null | sed 's/-I\([^ ]*\)/-isystem \1/g')
 CPPFLAGS += -Isrc -I. -I$(BUILD) -D_GNU_SOURCE -DXIMSSD_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
@@ -46,7 +46,7 @@ LINK     = $(call rev,$(LIBS))
 
 L_base := -lmd -lbsd
 L_xml  := $(shell pkg-config --libs libxml-2.0 2>/dev/null)
-LDLIBS := $(L_xml) $(shell pkg-config --libs libuv openssl sqlite3 libgsasl libcrypt gmime-3.0 libzstd 2>/dev/null) -lunistring $(L_base)
+LDLIBS := $(L_xml) $(shell pkg-config --libs libuv openssl sqlite3 libgsasl libcrypt gmime-3.0 libzstd libseccomp 2>/dev/null) -lunistring $(L_base)
 L_tool := $(L_xml) $(shell pkg-config --libs gmime-3.0 openssl ncursesw jansson 2>/dev/null) -lm $(L_base)
 
 all: packages-build
@@ -173,6 +173,10 @@ fuzz: packages-build packages-check
 $(BUILD)/dump-digest: $(BUILD)/obj/tests/mail/dump_digest.o $$(call libs_upto,codec)
 	@$(link) $(call rev,$(filter %.a,$^)) $(L_tool)
 
+# Becomes a role and tries what it must not do, for tests/rights.
+$(BUILD)/acts: $(BUILD)/obj/tests/rights/acts.o $$(call libs_upto,proc)
+	@$(link) $(call rev,$(filter %.a,$^)) $(LDLIBS)
+
 # --- tests
 
 # Preloaded by tests/fault. No sanitizer in it: the program's own is enough.
@@ -181,7 +185,7 @@ $(BUILD)/inject.so: $(INJECT) $(wildcard tests/fault/*.h) tests/fault/calls.tbl 
 	@echo "  LD  $@"
 	@$(CC) -D_GNU_SOURCE -std=c17 -g -O2 -fPIC $(WARN) -shared -o $@ $(INJECT)
 
-tests: $(UNIT) $(REPLAY) $(BUILD)/dump-digest $(BUILD)/inject.so
+tests: $(UNIT) $(REPLAY) $(BUILD)/dump-digest $(BUILD)/inject.so $(BUILD)/acts
 
 check: packages-build packages-check
 	@tests/run --build $(BUILD)

@@ -12,6 +12,7 @@
 #include "proc/child.h"
 #include "proc/master.h"
 #include "proc/offline.h"
+#include "proc/priv.h"
 #include "ximss/ops.h"
 
 static void usage(FILE *to)
@@ -31,6 +32,26 @@ static void usage(FILE *to)
         to);
 }
 
+static void print_warnings(const struct conf *c)
+{
+    const char *list[8];
+    size_t n = conf_warnings(c, geteuid() == 0, list, 4);
+    n += priv_warnings(list + n, 4);
+    for (size_t i = 0; i < n; i++)
+        fprintf(stderr, "warning: %s\n", list[i]);
+}
+
+/* Only on the machine where it is to run, and by root, is this a problem of the file. */
+static enum err check_users(const struct conf *c)
+{
+    char problem[PRIV_PROBLEM];
+    struct priv_users users;
+    enum err e = priv_users_find(c, &users, problem);
+    if (e != ERR_OK)
+        fprintf(stderr, "%.*s: %s\n", STR_FMT(c->label), problem);
+    return e;
+}
+
 static int check(const char *path, bool print)
 {
     struct arena a;
@@ -38,14 +59,14 @@ static int check(const char *path, bool print)
     struct conf_problems problems;
     arena_init(&a, (size_t)64 << 20);
     enum err e = conf_load(path, &a, &c, &problems);
-    const char *warnings[4];
-    size_t n = e == ERR_OK ? conf_warnings(c, geteuid() == 0, warnings, 4) : 0;
     if (e != ERR_OK)
         conf_problems_print(stderr, &problems);
     else if (print)
         conf_print_effective(stdout, c);
-    for (size_t i = 0; i < n && i < 4; i++)
-        fprintf(stderr, "warning: %s\n", warnings[i]);
+    if (e == ERR_OK)
+        print_warnings(c);
+    if (e == ERR_OK && !print)
+        e = check_users(c);
     arena_free(&a);
     return e == ERR_OK ? 0 : 1;
 }

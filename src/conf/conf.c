@@ -132,11 +132,16 @@ enum err conf_load(const char *path, struct arena *a, struct conf **out,
 
 size_t conf_warnings(const struct conf *c, bool root, const char **list, size_t max)
 {
-    (void)c; /* so far nothing depends on a value */
-    if (root && max != 0)
-        list[0] = "started by root, all processes keep its rights: 'user' and 'worker_user' are "
-                  "not used by this version; start the server as a user of its own";
-    return root ? 1 : 0;
+    const char *w = NULL;
+    if (!root)
+        w = "not started by root: all processes have the same user, 'user' and 'worker_user' are "
+            "not used, and Landlock stands in for the empty root folder";
+    else if (str_eq(c->server.user, c->server.worker_user))
+        w = "'user' and 'worker_user' are the same: who takes over a worker has the rights of "
+            "those who own the mail";
+    if (w != NULL && max != 0)
+        list[0] = w;
+    return w != NULL ? 1 : 0;
 }
 
 const struct conf_domain *conf_domain_find(const struct conf *c, struct str name)

@@ -2,11 +2,14 @@
 // SPDX-FileCopyrightText: The ximssd authors
 #include "proc/auth.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "db/db.h"
 #include "proc/settings.h"
 
 #define TICK (250 * CLOCK_MS)
@@ -33,13 +36,9 @@ static enum err read_domains(const struct conf *conf, struct auth_domains *d)
 
 static enum err open_directory(struct auth_proc *a)
 {
-    char path[1100];
     struct directory_options opt = {
         .banks = a->c->banks, .domains = a->domains.name, .ndomains = a->domains.n};
-    if ((size_t)snprintf(path, sizeof path, "%s/accounts.db", a->c->conf->server.state_dir.p) >=
-        sizeof path)
-        return ERR_TOO_LONG;
-    return directory_open(&a->dir, path, &opt);
+    return directory_open(&a->dir, "accounts.db", &opt);
 }
 
 /* Unknown names are checked against a hash of the same cost as everybody's; made here, before anybody waits. */
@@ -56,6 +55,13 @@ static enum err make_dummy(struct auth_proc *a)
         e = sasl_env_init(&a->env, directory_secret(a->dir), str_of(v.hash));
     verifier_wipe(&v);
     return e;
+}
+
+/* What opens many passwords stays out of swap: the directory's secret, and the keys of salts, nonces and the cache. */
+static void lock_keys(struct auth_proc *a)
+{
+    if (mlock(a, sizeof *a) != 0 || mlock(directory_secret(a->dir), 1) != 0)
+        log_write(LOG_LOW, "AUTH", 0, NULL, "keys may be swapped out: %s", strerror(errno));
 }
 
 static enum err start(struct child *c)
@@ -94,6 +100,8 @@ static enum err start(struct child *c)
         e = open_directory(a);
     if (e == ERR_OK)
         e = make_dummy(a);
+    if (e == ERR_OK)
+        lock_keys(a);
     if (e == ERR_OK)
         loop_timer_set(c->loop, &a->tick, TICK);
     return e;
@@ -233,7 +241,8 @@ static void tick(struct timer *t)
     loop_timer_set(a->c->loop, t, TICK);
 }
 
-static const struct child_hooks hooks = {.start = start,
+static const struct child_hooks hooks = {.load = db_prepare,
+                                         .start = start,
                                          .item = item,
                                          .peer_up = peer_up,
                                          .peer_gone = peer_gone,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "proc/child.h"
+#include "proc/priv.h"
 
 #define ARENA_OF_CONF ((size_t)16 << 20)
 
@@ -36,6 +37,8 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
     (void)from;
     if (it->type != IPC_CHECK)
         return;
+    if (priv_lock(c->role) != ERR_OK)
+        child_cannot_start(c, "giving up rights", "see above");
     arena_init(&c->next.arena, ARENA_OF_CONF);
     struct str label = ipc_get_str(&in);
     struct str text = bus_memfd_map(it->fd, CONF_FILE_MAX + 1);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "proc/child_ctl.h"
 #include "proc/master.h"
+#include "proc/priv.h"
 
 #define BEAT           CLOCK_SEC
 #define READ_PACKETS   16 /* of one peer and round */
@@ -189,13 +190,25 @@ static void take_segment(struct child *c, const struct ipc_item *it)
 
 static void end_of_round(void *arg);
 
+/* The order is that of proc/priv.h. */
+static enum err give_up_rights(struct child *c, struct priv_id id)
+{
+    if (c->hooks->load != NULL)
+        c->hooks->load();
+    enum err e = priv_enter(c->role, c->conf, id);
+    if (e == ERR_OK)
+        e = c->hooks->start(c);
+    return e == ERR_OK ? priv_lock(c->role) : e;
+}
+
 static void begin(struct child *c, const struct ipc_item *it)
 {
     struct ipc_in in = {it->body, false};
     c->banks = ipc_get_u32(&in);
     c->keepers = ipc_get_u32(&in);
+    struct priv_id id = {ipc_get_u32(&in), ipc_get_u32(&in)};
     BUG_IF(ipc_in_end(&in) != ERR_OK);
-    enum err e = c->hooks->start(c);
+    enum err e = give_up_rights(c, id);
     if (e != ERR_OK)
         child_cannot_start(c, "opening what it needs", err_name(e));
     loop_check_add(c->loop, end_of_round,
@@ -364,6 +377,7 @@ int child_main(int argc, char **argv)
         return 2;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    setenv("TZ", ":/etc/localtime", 0); /* unset, every mktime() opens it anew */
     c.number = (uint32_t)number;
     c.generation = (uint32_t)generation;
     clock_init();

@@ -6,7 +6,9 @@
  * other processes, heartbeats, and the end when the master is gone.
  *
  * A role's main function fills `hooks` and calls child_run(). Until START comes only the master is heard; then
- * hooks->start() runs (open, map, give up rights), READY is sent, and packets of peers are delivered.
+ * hooks->load(), priv_enter(), hooks->start() and priv_lock() run in this order (proc/priv.h), READY is sent, and packets
+ * of peers are delivered. What start() opens lies in the working directory, which for keeper and auth is state_dir; behind
+ * it nothing can be opened any more: what a process needs later comes from the master, as text or as a descriptor.
  *
  * Each loop round ends with hooks->round() and then one packet per peer that has something to get.
  *
@@ -34,6 +36,7 @@ struct child_peer {
 };
 
 struct child_hooks {
+    void (*load)(void); /* or NULL: what libraries read from files outside of the role's folder */
     enum err (*start)(struct child *c);
     /* An item of a peer, or one of the master that this module does not know. */
     void (*item)(struct child *c, struct bus_peer *from, const struct ipc_item *it);

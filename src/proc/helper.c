@@ -35,7 +35,6 @@ static enum err start(struct child *c)
     buf_on_no_memory(no_memory);
     buf_init(&h->head, DIGEST_BLOB_MAX);
     buf_init(&h->body, DIGEST_BLOB_MAX);
-    mime_init();
     if (!mime_charset_fallback(c->conf->server.charset))
         log_write(LOG_PROBLEMS, "HELPER", 0, NULL, "this system has no converter for '%.*s'",
                   STR_FMT(c->conf->server.charset));
@@ -118,7 +117,8 @@ static void round_end(struct child *c)
     }
 }
 
-static const struct child_hooks hooks = {.start = start,
+static const struct child_hooks hooks = {.load = mime_init,
+                                         .start = start,
                                          .item = item,
                                          .peer_up = peer_up,
                                          .peer_gone = peer_gone,

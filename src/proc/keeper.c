@@ -42,7 +42,7 @@ static void take_bank_limits(struct keeper *k, uint32_t bank)
 static enum err open_bank(struct keeper *k, uint32_t bank)
 {
     char path[1200];
-    enum err e = banks_path(path, sizeof path, k->c->conf->server.state_dir.p, bank);
+    enum err e = banks_path(path, sizeof path, ".", bank);
     if (e == ERR_OK)
         e = store_open(path, 0, &k->stores[bank]);
     if (e != ERR_OK)
@@ -206,7 +206,8 @@ static void stop(struct child *c, enum ipc_stop how, int64_t within)
     child_leave(c, 0);
 }
 
-static const struct child_hooks hooks = {.start = start,
+static const struct child_hooks hooks = {.load = db_prepare,
+                                         .start = start,
                                          .item = item,
                                          .peer_up = peer_up,
                                          .peer_gone = peer_gone,

@@ -19,6 +19,7 @@
 #include "proc/inherit.h"
 #include "proc/notify.h"
 #include "proc/pidfile.h"
+#include "proc/priv.h"
 #include "proc/reload.h"
 #include "proc/upgrade.h"
 
@@ -68,6 +69,7 @@ struct master {
     int run_dir_fd;         /* locked as long as the server runs */
     uint32_t channels_room; /* connections that the shared memory has room for */
     uint32_t workers, keepers, helpers, hashers, banks;
+    struct priv_users users;
     struct master_child *children;
     uint32_t nchildren;
     struct master_listener *listeners;

@@ -229,8 +229,9 @@ static enum err give_everything(struct master_child *c)
         give_worker_things(c);
     if (e == ERR_OK)
         e = give_peers(c);
-    uint32_t counts[2] = {m->banks, m->keepers};
-    give(c, IPC_START, 0, -1, (struct str){(const char *)counts, sizeof counts});
+    struct priv_id id = priv_id_of(&m->users, c->role);
+    uint32_t start[4] = {m->banks, m->keepers, id.uid, id.gid};
+    give(c, IPC_START, 0, -1, (struct str){(const char *)start, sizeof start});
     return e;
 }
 
@@ -353,6 +354,12 @@ static void log_death(const struct master_child *c, int status, int64_t now)
               WIFSIGNALED(status) ? "by signal" : "with code",
               WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), silent,
               words[0] != 0 ? ": " : "", words);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+        log_write(LOG_CRASH, "MASTER", 0, NULL,
+                  "%s %u (pid %d) was ended by the kernel (SIGSYS): it made a system call that its "
+                  "role is not allowed; the kernel's log has its number. A fault of ours, or "
+                  "somebody has taken the process over",
+                  ipc_role_name(c->role), c->number + 1, (int)c->pid);
 }
 
 void master_child_gone(struct master *m, pid_t pid, int status)

@@ -66,10 +66,20 @@ static enum err read_conf(struct master *m)
 
 static void log_warnings(const struct master *m)
 {
-    const char *list[4];
-    size_t n = conf_warnings(m->conf, geteuid() == 0, list, ARRAY_LEN(list));
+    const char *list[8];
+    size_t n = conf_warnings(m->conf, geteuid() == 0, list, 4);
+    n += priv_warnings(list + n, ARRAY_LEN(list) - n);
     for (size_t i = 0; i < n && i < ARRAY_LEN(list); i++)
         log_write(LOG_FAILURES, "MASTER", 0, NULL, "warning: %s", list[i]);
+}
+
+static enum err find_users(struct master *m)
+{
+    char problem[PRIV_PROBLEM];
+    enum err e = priv_users_find(m->conf, &m->users, problem);
+    if (e != ERR_OK)
+        log_write(LOG_FAILURES, "MASTER", 0, NULL, "%s", problem);
+    return e;
 }
 
 /* --- folders */
@@ -258,9 +268,9 @@ enum err master_prepare(struct master *m)
     if (e == ERR_OK)
         log_warnings(m);
     if (e == ERR_OK)
-        e = settings_make_dir(m->conf->server.run_dir.p, 0755);
+        e = find_users(m);
     if (e == ERR_OK)
-        e = settings_make_dir(m->conf->server.state_dir.p, 0700);
+        e = priv_make_dirs(m->conf, &m->users);
     if (e == ERR_OK)
         e = lock_run_dir(m, &m->run_dir_fd);
     if (e == ERR_OK)
@@ -283,6 +293,8 @@ enum err master_prepare(struct master *m)
         e = master_table(m, NULL);
     if (e == ERR_OK)
         e = ctl_new(&m->ctl, m, m->run_dir_fd, m->conf->server.run_dir.p);
+    if (e == ERR_OK)
+        e = priv_limit_master();
     return e;
 }
 

@@ -16,6 +16,7 @@
 #include "conf/conf.h"
 #include "proc/auth_accounts.h"
 #include "proc/banks.h"
+#include "proc/priv.h"
 #include "proc/settings.h"
 #include "store/store.h"
 
@@ -53,11 +54,11 @@ static enum err remove_data(struct db *db, void *arg)
     return store_account_remove(r->store, r->account);
 }
 
-static enum err remove_from_bank(const struct conf *c, const struct account *a)
+static enum err remove_from_bank(const struct account *a)
 {
     char path[1200];
     struct removal r = {.account = (int64_t)a->id};
-    enum err e = banks_path(path, sizeof path, c->server.state_dir.p, a->bank);
+    enum err e = banks_path(path, sizeof path, ".", a->bank);
     if (e == ERR_OK)
         e = store_open(path, 0, &r.store);
     if (e == ERR_OK)
@@ -66,23 +67,17 @@ static enum err remove_from_bank(const struct conf *c, const struct account *a)
     return e;
 }
 
-static enum err open_directory(const struct conf *c, struct arena *a, struct directory **d)
+static enum err open_directory(const struct conf *c, uint32_t banks, struct arena *a,
+                               struct directory **d)
 {
-    char path[1200];
-    uint32_t banks;
     struct str *domains = arena_array(a, c->ndomains, sizeof *domains);
     if (domains == NULL)
         return ERR_NOMEM;
     for (size_t i = 0; i < c->ndomains; i++)
         domains[i] = c->domains[i].name;
-    enum err e =
-        banks_count(c->server.state_dir.p, (uint32_t)sysconf(_SC_NPROCESSORS_ONLN), &banks);
-    if (e != ERR_OK)
-        return e;
-    snprintf(path, sizeof path, "%s/accounts.db", c->server.state_dir.p);
     struct directory_options opt = {
         .banks = banks, .domains = domains, .ndomains = (uint32_t)c->ndomains};
-    return directory_open(d, path, &opt);
+    return directory_open(d, "accounts.db", &opt);
 }
 
 static enum err serve(const struct conf *c, struct directory *d, struct str packet)
@@ -105,17 +100,15 @@ static enum err serve(const struct conf *c, struct directory *d, struct str pack
     }
     e = rq.err;
     if (e == ERR_OK && rq.verb == CTL_ACCOUNT_REMOVE)
-        e = remove_from_bank(c, &rq.account);
+        e = remove_from_bank(&rq.account);
     accounts_end(&rq);
     return e;
 }
 
 /* The folders are made as the server makes them, so that accounts can be added before its first start. */
-static enum err take_lock(const struct conf *c)
+static enum err take_lock(const struct conf *c, const struct priv_users *u)
 {
-    enum err e = settings_make_dir(c->server.run_dir.p, 0755);
-    if (e == ERR_OK)
-        e = settings_make_dir(c->server.state_dir.p, 0700);
+    enum err e = priv_make_dirs(c, u);
     if (e != ERR_OK)
         return e;
     int dir = open(c->server.run_dir.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -126,6 +119,22 @@ static enum err take_lock(const struct conf *c)
     return ERR_OK; /* the lock lives as long as this process */
 }
 
+/* What it does is auth's, and so are its rights; but for priv_lock(): who speaks to it is who started it. */
+static enum err become_auth(const struct conf *c, uint32_t *banks)
+{
+    char problem[PRIV_PROBLEM];
+    struct priv_users users;
+    enum err e = priv_users_find(c, &users, problem);
+    if (e != ERR_OK)
+        log_write(LOG_FAILURES, "CTL", 0, NULL, "%s", problem);
+    if (e == ERR_OK)
+        e = take_lock(c, &users);
+    if (e == ERR_OK)
+        e = banks_count(c->server.state_dir.p, (uint32_t)sysconf(_SC_NPROCESSORS_ONLN), banks);
+    db_prepare();
+    return e == ERR_OK ? priv_enter(IPC_ROLE_AUTH, c, priv_id_of(&users, IPC_ROLE_AUTH)) : e;
+}
+
 int offline_auth(const char *conf_path)
 {
     char bytes[CTL_MAX];
@@ -133,14 +142,15 @@ int offline_auth(const char *conf_path)
     struct conf *c = NULL;
     struct conf_problems problems;
     struct directory *d = NULL;
+    uint32_t banks;
     arena_init(&a, (size_t)64 << 20);
     enum err e = conf_load(conf_path, &a, &c, &problems);
     if (e != ERR_OK)
         conf_problems_print(stderr, &problems);
     if (e == ERR_OK)
-        e = take_lock(c);
+        e = become_auth(c, &banks);
     if (e == ERR_OK)
-        e = open_directory(c, &a, &d);
+        e = open_directory(c, banks, &a, &d);
     if (e != ERR_OK)
         reply(e, true, STR_NONE);
     ssize_t n = 0;

@@ -85,8 +85,10 @@ static void put_child(struct buf *b, const struct master_child *c)
 
 static enum err put_all(struct buf *b, struct master *m, const struct shm_saved *table)
 {
-    const uint32_t numbers[] = {m->workers, m->keepers,       m->helpers,       m->hashers,
-                                m->banks,   m->channels_room, m->reload.number, m->upgrade.bank};
+    const uint32_t numbers[] = {m->workers,       m->keepers,        m->helpers,
+                                m->hashers,       m->banks,          m->channels_room,
+                                m->reload.number, m->upgrade.bank,   m->users.io.uid,
+                                m->users.io.gid,  m->users.data.uid, m->users.data.gid};
     ipc_put_opt(b, m->conf_path != NULL ? str_of(m->conf_path) : STR_NONE);
     ipc_put_str(b, str_of(m->upgrade.program));
     put_bytes(b, numbers, sizeof numbers);
@@ -217,7 +219,7 @@ static enum err get_conf(struct master *m)
 
 static void get_numbers(struct master *m, struct ipc_in *in)
 {
-    uint32_t n[8] = {0};
+    uint32_t n[12] = {0};
     get_bytes(in, n, sizeof n);
     m->workers = n[0];
     m->keepers = n[1];
@@ -227,6 +229,7 @@ static void get_numbers(struct master *m, struct ipc_in *in)
     m->channels_room = n[5];
     m->reload.number = n[6];
     m->upgrade.bank = n[7];
+    m->users = (struct priv_users){.io = {n[8], n[9]}, .data = {n[10], n[11]}};
 }
 
 static void get_head(struct master *m, struct ipc_in *in)

@@ -348,7 +348,8 @@ static void ctl(struct child *c, const struct ipc_item *it)
     worker_ctl(c, &w->tcp, it);
 }
 
-static const struct child_hooks hooks = {.start = start,
+static const struct child_hooks hooks = {.load = tls_prepare,
+                                         .start = start,
                                          .item = item,
                                          .peer_up = peer_up,
                                          .peer_gone = peer_gone,

@@ -149,6 +149,12 @@ int posix_fallocate(int fd, off_t at, off_t n)
     return rc;
 }
 
+int chroot(const char *path)
+{
+    fault_new_root(); /* which is where the program already is */
+    return (int)syscall(SYS_chroot, path);
+}
+
 int rename(const char *from, const char *to)
 {
     FAULT(rename, fault_path_below(to));

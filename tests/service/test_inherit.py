@@ -2,13 +2,14 @@
 # SPDX-FileCopyrightText: The ximssd authors
 """Listening sockets from outside (sd_listen_fds(3)): Debian's systemd-socket-activate, and a parent in Python."""
 import os
+import shutil
 import signal
 import socket
 import subprocess
 
 import pytest
 from service import Environments, HandsIn, tcp, unix
-from ximss import BUILD, Client, Server, free_port, wait_for
+from ximss import BUILD, USERS, Client, Server, free_port, wait_for
 
 
 
@@ -89,7 +90,8 @@ def test_sockets_of_another_kind(tmp_path, kind, says):
     """systemd-socket-activate makes them; anything that arrives starts the server, which refuses."""
     path = "/tmp/ximssd-kind-%d" % os.getpid()
     conf = tmp_path / "x.conf"
-    conf.write_text("[server]\nstate_dir = %s/state\nrun_dir = %s.d\n[listener a]\naddress = unix:%s\n" % (tmp_path, path, path))
+    conf.write_text("[server]\nstate_dir = %s/state\nrun_dir = %s.d\n%s[listener a]\naddress = unix:%s\n" %
+                    (tmp_path, path, USERS, path))
     process = subprocess.Popen(["systemd-socket-activate", kind, "-l", path, os.path.join(BUILD, "ximssd"), "-f", "-c", str(conf)],
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
@@ -108,7 +110,7 @@ def test_sockets_of_another_kind(tmp_path, kind, says):
         process.wait()
         os.unlink(path)
         if os.path.isdir(path + ".d"):
-            os.rmdir(path + ".d")
+            shutil.rmtree(path + ".d")
     assert process.returncode == 1
     assert 'descriptor 3 (unix:%s) was handed in, but %s' % (path, says) in errors
 

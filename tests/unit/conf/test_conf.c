@@ -548,11 +548,16 @@ static void warnings(void **state)
     (void)state;
     const char *list[1] = {NULL};
     const struct conf *c = load("");
-    assert_int_equal(conf_warnings(c, false, list, 1), 0);
-    assert_int_equal(conf_warnings(c, true, list, 0), 1);
+    assert_int_equal(conf_warnings(c, true, list, 1), 0);
+    assert_int_equal(conf_warnings(c, false, list, 0), 1);
     assert_null(list[0]);
+    assert_int_equal(conf_warnings(c, false, list, 1), 1);
+    assert_non_null(strstr(list[0], "not started by root"));
+    c = load("[server]\nuser = a\nworker_user = a\n");
     assert_int_equal(conf_warnings(c, true, list, 1), 1);
-    assert_non_null(strstr(list[0], "worker_user"));
+    assert_non_null(strstr(list[0], "are the same"));
+    c = load("[server]\nuser = a\nworker_user = b\n");
+    assert_int_equal(conf_warnings(c, true, list, 1), 0);
 }
 
 int main(void)
