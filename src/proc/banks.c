@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -24,8 +25,11 @@ static enum err write_new(const char *state_dir, const char *path, uint32_t coun
     int n = snprintf(text, sizeof text, "%u\n", count);
     if ((size_t)snprintf(draft, sizeof draft, "%s/banks.new", state_dir) >= sizeof draft)
         return ERR_TOO_LONG;
-    int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    bool fine = fd >= 0 && write(fd, text, (size_t)n) == n && fsync(fd) == 0;
+    (void)unlink(draft); /* never into a file that is there: it may be another one's, by a link */
+    int fd = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    /* Readable for root's group too: somebody may give all of state_dir to `user` (proc/priv_users.c). */
+    bool fine =
+        fd >= 0 && fchmod(fd, 0640) == 0 && write(fd, text, (size_t)n) == n && fsync(fd) == 0;
     if (fd >= 0)
         close(fd);
     int dir = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -42,7 +46,7 @@ enum err banks_count(const char *state_dir, uint32_t cores, uint32_t *count)
     uint64_t v = 0;
     if ((size_t)snprintf(path, sizeof path, "%s/banks", state_dir) >= sizeof path)
         return ERR_TOO_LONG;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT) {
         *count = 1;
         while (*count < cores && *count < BANKS_MAX)

@@ -17,9 +17,10 @@
 #include "net/bus.h"
 #include "net/tls.h"
 
-static enum err read_file(const char *path, struct buf *to)
+/* own: in state_dir, whose owner must not lead the master anywhere. */
+static enum err read_file(const char *path, bool own, struct buf *to)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (own ? O_NOFOLLOW : 0));
     ssize_t n = fd >= 0 ? 1 : -1;
     while (n > 0) {
         char *room = buf_room(to, 4096);
@@ -36,7 +37,8 @@ static enum err read_file(const char *path, struct buf *to)
 
 static enum err write_file(const char *path, struct str bytes)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    (void)unlink(path); /* never into a file that is there: it may be another one's, by a link */
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     bool ok = fd >= 0 && write(fd, bytes.p, bytes.n) == (ssize_t)bytes.n && fsync(fd) == 0;
     if (!ok)
         log_write(LOG_FAILURES, "MASTER", 0, NULL, "cannot write %s: %s", path, strerror(errno));
@@ -84,9 +86,10 @@ static enum err check_pair(const struct conf *c, const char *cert, const char *k
     struct buf cb, kb;
     buf_init(&cb, TLS_PEM_MAX);
     buf_init(&kb, TLS_PEM_MAX);
-    enum err e = read_file(cert, &cb);
+    bool own = c->tls.certificate.n == 0;
+    enum err e = read_file(cert, own, &cb);
     if (e == ERR_OK)
-        e = read_file(key, &kb);
+        e = read_file(key, own, &kb);
     if (e != ERR_OK)
         return e;
     struct tls_options opt = {.cert_pem = buf_slice(&cb), .key_pem = buf_slice(&kb)};
@@ -160,10 +163,10 @@ enum err certificate_load(const struct conf *c, int *fd, uint64_t *cert_bytes)
         e = apart(check_pair, c, p.cert, p.key);
     buf_init(&b, 2 * TLS_PEM_MAX);
     if (e == ERR_OK)
-        e = read_file(p.cert, &b);
+        e = read_file(p.cert, c->tls.certificate.n == 0, &b);
     *cert_bytes = b.n;
     if (e == ERR_OK)
-        e = read_file(p.key, &b);
+        e = read_file(p.key, c->tls.certificate.n == 0, &b);
     if (e == ERR_OK && (*fd = bus_memfd("ximssd-tls", buf_slice(&b))) < 0)
         e = ERR_SYS;
     if (b.p != NULL)
