@@ -232,6 +232,16 @@ static void peer_gone(struct child *c, struct child_peer *p)
     }
 }
 
+/* A worker and the auth before us died together, and the worker has no successor: of an upgrade it was an old one. */
+static void gone_before(struct child *c, enum ipc_role role, uint32_t number, uint32_t generation)
+{
+    struct auth_proc *a = c->data;
+    if (role != IPC_ROLE_WORKER)
+        return;
+    gate_clear_owner(&a->gate, gate_owner(number, generation));
+    gate_clear_before(&a->gate, gate_owner(number, generation));
+}
+
 static void tick(struct timer *t)
 {
     struct auth_proc *a = CONTAINER_OF(t, struct auth_proc, tick);
@@ -246,6 +256,7 @@ static const struct child_hooks hooks = {.load = db_prepare,
                                          .item = item,
                                          .peer_up = peer_up,
                                          .peer_gone = peer_gone,
+                                         .gone_before = gone_before,
                                          .ctl = auth_ctl,
                                          .prepare = prepare,
                                          .apply = apply,

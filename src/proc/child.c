@@ -156,8 +156,11 @@ static void drop_peer(struct child *c, const struct ipc_item *it)
     struct child_peer *p = c->peers[role][number];
     if (c->lost[role][number].generation == generation)
         c->lost[role][number].since = 0;
-    if (p == NULL || p->bus.generation != generation)
+    if (p == NULL || p->bus.generation != generation) {
+        if (c->started && c->hooks->gone_before != NULL)
+            c->hooks->gone_before(c, (enum ipc_role)role, number, generation);
         return;
+    }
     /* What it said before it died still counts. */
     while (c->started && p->bus.fd >= 0 && bus_read(&p->bus, READ_PACKETS) == ERR_OK)
         ;

@@ -43,6 +43,8 @@ struct child_hooks {
     void (*peer_up)(struct child *c, struct child_peer *p);
     /* It is gone; *p is freed afterwards. A successor comes with peer_up(). */
     void (*peer_gone)(struct child *c, struct child_peer *p);
+    /* A process died with whom there was no link: the one before us may have had one. Or NULL. */
+    void (*gone_before)(struct child *c, enum ipc_role role, uint32_t number, uint32_t generation);
     /* A question of ximssctl, or NULL (child_ctl.h). */
     void (*ctl)(struct child *c, const struct ipc_item *it);
     /* Finish, and call child_leave(), `within` ns; may come again with another time. NULL: leave at once */

@@ -344,7 +344,7 @@ uint32_t gate_clear_owner(struct gate *g, uint32_t owner)
 static bool is_before(uint32_t owner, uint32_t arg)
 {
     uint32_t mask = (1u << GATE_GENERATION_AT) - 1;
-    return owner != arg && (owner & mask) == (arg & mask);
+    return owner < arg && (owner & mask) == (arg & mask);
 }
 
 uint32_t gate_clear_before(struct gate *g, uint32_t owner)

@@ -202,6 +202,23 @@ static enum err give_segment(struct master_child *c, uint32_t rows)
     return ERR_OK;
 }
 
+static void give_gone(struct master_child *to, const struct master_child *gone)
+{
+    uint32_t body[3] = {gone->role, gone->number, gone->generation};
+    give(to, IPC_GONE, 0, -1, (struct str){(const char *)body, sizeof body});
+}
+
+/* What they held in the gate may still stand there: nobody told the auth before. */
+static void give_dead_workers(struct master_child *auth)
+{
+    struct master *m = auth->m;
+    for (uint32_t i = 0; i < m->nchildren; i++) {
+        const struct master_child *o = &m->children[i];
+        if (o->role == IPC_ROLE_WORKER && o->pid == 0 && o->generation != 0)
+            give_gone(auth, o);
+    }
+}
+
 static enum err give_everything(struct master_child *c)
 {
     struct master *m = c->m;
@@ -232,6 +249,8 @@ static enum err give_everything(struct master_child *c)
     struct priv_id id = priv_id_of(&m->users, c->role);
     uint32_t start[4] = {m->banks, m->keepers, id.uid, id.gid};
     give(c, IPC_START, 0, -1, (struct str){(const char *)start, sizeof start});
+    if (c->role == IPC_ROLE_AUTH)
+        give_dead_workers(c);
     return e;
 }
 
@@ -329,11 +348,10 @@ static void plan_respawn(struct master_child *c, bool orderly)
 static void tell_others(struct master_child *gone)
 {
     struct master *m = gone->m;
-    uint32_t body[3] = {gone->role, gone->number, gone->generation};
     for (uint32_t i = 0; i < m->nchildren; i++) {
         struct master_child *o = &m->children[i];
         if (o != gone && o->pid != 0 && master_pairs(m, gone, o))
-            give(o, IPC_GONE, 0, -1, (struct str){(const char *)body, sizeof body});
+            give_gone(o, gone);
     }
 }
 

@@ -235,6 +235,29 @@ def test_not_twice_at_once(tmp_path):
         server.said("done", 2)
 
 
+def test_an_old_worker_dies_together_with_auth(tmp_path):
+    """Nobody takes its place: what it held is given back all the same."""
+    with Upgradable(tmp_path, server="workers = 1\nchannels = 2\n") as server:
+        old, sessions = server.children()["worker 1"], [server.session(), server.session()]
+        server.upgrade()
+        server.said("old workers are drained")
+        auth = server.children()["auth"]
+        server.process.send_signal(signal.SIGSTOP)
+        os.kill(auth, signal.SIGKILL)
+        os.kill(old, signal.SIGKILL)
+        assert all(c.closed() for c in sessions)
+        server.process.send_signal(signal.SIGCONT)
+        wait_for(lambda: server.children().get("auth") not in (None, auth))
+
+        def enter():
+            try:
+                return server.session()
+            except (Closed, OSError):
+                return None
+        sessions = [wait_for(enter) for _ in range(2)]
+        assert server.client().closed()
+
+
 def test_new_workers_do_not_start(tmp_path):
     """Then the old ones go on as if nothing had been."""
     with Upgradable(tmp_path, clock=True, server="workers = 1\n") as server:
