@@ -104,7 +104,8 @@ class FaultServer(Server):
         if SANITIZED:
             env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         self.read_to, self.hurried, self.clock_lock = 0, time.monotonic(), threading.Lock()
-        self.settings, self.conf_text = SETTINGS + server, conf + LOGIN
+        self.settings = SETTINGS + server
+        self.conf_text = conf + LOGIN if "[login]" not in conf else conf.replace("[login]\n", LOGIN)
         super().__init__(folder, conf=self.conf_text, server=self.settings, accounts=accounts, clock=True, tls=tls,
                          start=start, env=env)
 

@@ -45,7 +45,8 @@ def kill_one(server, ledger, role, rng, times, kept_by):
 
 def test_each_role(tmp_path):
     rng = random.Random(1)
-    with FaultServer(tmp_path, ACCOUNTS) as server:
+    with FaultServer(tmp_path, ACCOUNTS, conf="[login]\nmax_sessions_per_account = 1000\n",
+                     server="channels_per_client_address = 0\n") as server:
         ledger = Ledger(ACCOUNTS)
         idle = [server.login("quin", ACCOUNTS["quin"]) for _ in range(200 if LONG else 20)]
         assert all(idle)
