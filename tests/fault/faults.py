@@ -210,8 +210,9 @@ class Talk(Client):
     def __init__(self, server, patience=None, tls=False):
         self.server = server
         self.patience = patience or 30
-        super().__init__(("127.0.0.1", server.tls_port if tls else server.port), timeout=0.25,
+        super().__init__(("127.0.0.1", server.tls_port if tls else server.port), timeout=self.patience,
                          tls=server.tls_context() if tls else None)
+        self.sock.settimeout(0.25)
 
     def raw(self):
         end = time.monotonic() + self.patience

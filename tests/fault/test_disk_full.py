@@ -124,9 +124,9 @@ def on_a_small_file_system(folder):
     if state is None:
         pytest.skip("not allowed to mount a small file system here")
     try:
-        with open(os.path.join(state, "ballast"), "wb") as f:
-            f.write(bytes(1 << 20))
         with FaultServer(folder, ACCOUNTS) as server:
+            with open(os.path.join(state, "ballast"), "wb") as f:
+                f.write(bytes(1 << 20))
             figures = while_it_is_full(server, lambda: fill(state), lambda: os.unlink(os.path.join(state, "ballast")))
         figures["databases"] = check_files(state)
     finally:

@@ -28,9 +28,9 @@ from ximss import wait_for
 
 ACCOUNTS = {"dora": "correct-horse", "otto": "battery-staple"}
 SERVERS = 3 if LONG else 2
-SECONDS = int(os.environ.get("XIMSSD_FAULT_SECONDS", "600" if LONG else "7"))
+SECONDS = int(os.environ.get("XIMSSD_FAULT_SECONDS", "600" if LONG else "20"))
 ONLY = os.environ.get("XIMSSD_FAULT_ONLY", "")  # a pattern for "scenario/role/call"
-SHORT_PLAN = 400
+SHORT_PLAN = 80
 MOST_NTH = 300  # a start of GLib alone allocates ten thousand times
 # Those that take seconds, and are not in the short form.
 SLOW = {"start", "stop", "certificate", "worker dies", "auth dies", "hasher dies", "helper dies"}

@@ -49,7 +49,7 @@ class World:
                 self.server.hurry()
                 return self.deliver(idents[n], 200, names or ("dora",)) == [250] * len(names or ("dora",))
             try:
-                wait_for(delivered, 20)
+                wait_for(delivered, 40)
             except AssertionError:
                 raise Wrong("no mail is taken any more") from None
         rows = {r.findtext("Message-ID").strip("<>").split("@")[0]: r.get("UID") for r in rows_of(client)}
