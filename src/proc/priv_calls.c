@@ -20,7 +20,7 @@ enum check {
     NONBLOCKING, /* second argument: FIONBIO or FIONREAD */
     FILE_FLAGS,  /* second argument: flags, copies and seals, but not who gets signals */
     FILE_LOCKS,  /* second argument: locks of POSIX */
-    NO_DELAY,    /* second and third argument: TCP_NODELAY */
+    TCP_OPTIONS, /* second and third argument: what net/listen.c sets for TCP */
 };
 
 #define EVERY "WAHKPC"
@@ -58,6 +58,7 @@ static const int commands_nonblocking[] = {FIONBIO, FIONREAD};
 static const int commands_flags[] = {F_GETFD, F_SETFD,         F_GETFL,     F_SETFL,
                                      F_DUPFD, F_DUPFD_CLOEXEC, F_GET_SEALS, F_ADD_SEALS};
 static const int commands_locks[] = {F_GETLK, F_SETLK};
+static const int options_tcp[] = {TCP_NODELAY, TCP_NOTSENT_LOWAT};
 
 static int add_one(scmp_filter_ctx ctx, int number, struct scmp_arg_cmp arg)
 {
@@ -97,10 +98,11 @@ static int add(scmp_filter_ctx ctx, const struct call *c)
     case FILE_LOCKS:
         rc = add_commands(ctx, number, commands_locks, ARRAY_LEN(commands_locks));
         break;
-    case NO_DELAY:
-        rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, number, 2,
-                              SCMP_A1_64(SCMP_CMP_EQ, IPPROTO_TCP, 0),
-                              SCMP_A2_64(SCMP_CMP_EQ, TCP_NODELAY, 0));
+    case TCP_OPTIONS:
+        for (size_t i = 0; i < ARRAY_LEN(options_tcp) && rc == 0; i++)
+            rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, number, 2,
+                                  SCMP_A1_64(SCMP_CMP_EQ, IPPROTO_TCP, 0),
+                                  SCMP_A2_64(SCMP_CMP_EQ, (scmp_datum_t)options_tcp[i], 0));
         break;
     }
     return rc;
