@@ -276,6 +276,23 @@ def test_runner_counts_single_tests(tree):
     assert any("FAILED pytest" in line for line in lines)
 
 
+def test_runner_names_what_it_left_out(tree):
+    """Before the last line; first what a user's run cannot do. `--as` makes such a run, where root may."""
+    (tree / "build").mkdir()
+    (tree / "tests/some/test_a.py").write_text(
+        "import os, pytest\n@pytest.mark.skipif(os.geteuid() != 0, reason='needs root to see')\ndef test_a():\n    pass\n"
+        "@pytest.mark.parametrize('n', [1, 2])\ndef test_b(n):\n    pytest.skip('no luck')\ndef test_c():\n    pass\n")
+    rest = ["skipped:", "  no luck:", "    tests/some/test_a::test_b (2)"]
+    user = ["left out, not being root:", "  needs root to see:", "    tests/some/test_a::test_a", *rest]
+    code, lines = runner(tree, "--only", "some")
+    want = rest if os.geteuid() == 0 else user
+    assert code == 0 and lines[-2 - len(want):-2] == want
+    assert lines[-1] == ("2 passed, 0 failed, 2 skipped" if os.geteuid() == 0 else "1 passed, 0 failed, 3 skipped")
+    if os.geteuid() == 0:
+        code, lines = runner(tree, "--only", "some", "--as", "nobody")
+        assert code == 0 and lines[-2 - len(user):-2] == user and lines[-1] == "1 passed, 0 failed, 3 skipped"
+
+
 def test_runner_is_content(tree):
     (tree / "tests/some/test_a.py").write_text("def test_a():\n    pass\n")
     assert runner(tree)[0] == 0
