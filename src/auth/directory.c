@@ -61,7 +61,10 @@ static enum err get_row(const struct directory *d, struct db_stmt *st, bool secr
     copy_text(db_col_str(st, 6), out->real_name, sizeof out->real_name);
     copy_text(db_col_str(st, 7), out->language, sizeof out->language);
     copy_text(db_col_str(st, 8), out->recovery, sizeof out->recovery);
-    if (secrets && verifier_get(db_col_str(st, 9), &out->verifiers) != ERR_OK)
+    enum err e = secrets ? verifier_get(db_col_str(st, 9), &out->verifiers) : ERR_OK;
+    if (e == ERR_NOMEM)
+        return ERR_DB; /* or the right password would be wrong */
+    if (e != ERR_OK)
         log_write(LOG_FAILURES, "AUTH", 0, NULL,
                   "accounts.db: the password of account %llu is unreadable: nobody can log in",
                   (unsigned long long)out->id);

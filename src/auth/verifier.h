@@ -82,7 +82,7 @@ void verifier_none(struct verifiers *out);
 bool verifier_stale(const struct verifiers *v, const struct verifier_options *opt);
 
 void verifier_put(struct buf *b, const struct verifiers *v);
-/* Strict: anything but the text form is ERR_SYNTAX. */
+/* Strict: anything but the text form is ERR_SYNTAX. ERR_NOMEM: it is not known what it is. */
 enum err verifier_get(struct str text, struct verifiers *out) CHECKED;
 
 void verifier_wipe(struct verifiers *v);

@@ -56,7 +56,8 @@ static enum err get_b64(struct str text, uint8_t *to, size_t *n)
 {
     struct buf b;
     buf_init(&b, text.n + 3); /* b64_decode() asks for up to 3 bytes more than come out */
-    (void)buf_room(&b, text.n + 3);
+    if (buf_room(&b, text.n + 3) == NULL)
+        return ERR_NOMEM;
     enum err e = b64_decode(&b, text);
     if (e == ERR_OK && b.n != 0 && b.n <= *n) {
         memcpy(to, b.p, b.n);
@@ -74,7 +75,7 @@ static enum err get_key(struct str text, uint8_t to[MAC_LEN])
 {
     size_t n = MAC_LEN;
     enum err e = get_b64(text, to, &n);
-    return e == ERR_OK && n == MAC_LEN ? ERR_OK : ERR_SYNTAX;
+    return e == ERR_OK && n != MAC_LEN ? ERR_SYNTAX : e;
 }
 
 static enum err get_scram(struct str s, struct scram_keys *out)

@@ -37,9 +37,10 @@ SLOW = {"start", "stop", "certificate", "worker dies", "auth dies", "hasher dies
 
 Fault = collections.namedtuple("Fault", "scenario role call error nth")
 # Ends that are not ours. libuv aborts when it cannot watch a descriptor, or cannot write to its own pipe; GLib, in the helpers,
-# without memory.
+# without memory. OpenSSL's first use in a process goes through a null pointer without.
 LIBRARY_ABORTS = {("epoll_ctl", None), ("malloc", "helper"), ("epoll_wait", None), ("files", None), ("write", None),
                   ("read", None)}
+LIBRARY_CRASHES = {("malloc", "worker", scenario) for scenario in ("worker dies", "start", "certificate")}
 DEATH = re.compile(r"MASTER (\w+) (\d+) \(pid (\d+)\) ended (by signal|with code) (\d+)")
 
 
@@ -97,6 +98,8 @@ class Sweeper:
                 ends.append("replaced")
             elif n in (signal.SIGABRT, signal.SIGTRAP) and {(fault.call, None), (fault.call, role)} & LIBRARY_ABORTS:
                 ends.append("library aborted")
+            elif n == signal.SIGSEGV and (fault.call, role, fault.scenario) in LIBRARY_CRASHES:
+                ends.append("library crashed")
             else:
                 raise Problem("%s (%s)" % (line, "; ".join(lines[max(0, at - 5):at])))
         return ends
