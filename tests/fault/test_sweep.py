@@ -36,9 +36,9 @@ MOST_NTH = 300  # a start of GLib alone allocates ten thousand times
 SLOW = {"start", "stop", "certificate", "worker dies", "auth dies", "hasher dies", "helper dies"}
 
 Fault = collections.namedtuple("Fault", "scenario role call error nth")
-# Ends that are not ours. libuv aborts when it cannot watch a descriptor, or cannot write to its own pipe; GLib, in the helpers,
-# without memory. OpenSSL's first use in a process goes through a null pointer without.
-LIBRARY_ABORTS = {("epoll_ctl", None), ("malloc", "helper"), ("epoll_wait", None), ("files", None), ("write", None),
+# Ends that are not ours (ours would have told of a broken invariant). libuv aborts when it cannot watch a descriptor, cannot
+# write to its own pipe, or has no memory for its list of descriptors; GLib, in the helpers, without memory. OpenSSL's first use in a process goes through a null pointer without.
+LIBRARY_ABORTS = {("epoll_ctl", None), ("malloc", None), ("epoll_wait", None), ("files", None), ("write", None),
                   ("read", None)}
 LIBRARY_CRASHES = {("malloc", "worker", scenario) for scenario in ("worker dies", "start", "certificate")}
 DEATH = re.compile(r"MASTER (\w+) (\d+) \(pid (\d+)\) ended (by signal|with code) (\d+)")
