@@ -198,6 +198,8 @@ static bool may_have_number(struct keeper *k, const struct ipc_attach *a, const 
     return true;
 }
 
+#define GREETING_MAX 32768 /* names and the request's id, each character of them escaped */
+
 void keeper_attach(struct keeper *k, const struct ipc_item *it)
 {
     struct ipc_attach a;
@@ -213,6 +215,10 @@ void keeper_attach(struct keeper *k, const struct ipc_item *it)
     enum err e = sessions_of(k, a.account) >= k->c->conf->login.max_sessions_per_account
                      ? ERR_TOO_MANY_SESSIONS
                      : ERR_OK;
+    /* A login without its session message would be none, and the session is there once it is made. */
+    buf_init(&b, IPC_BODY_MAX);
+    if (e == ERR_OK && buf_room(&b, GREETING_MAX) == NULL)
+        e = ERR_NOMEM;
     /* Who has a session has an INBOX. */
     if (e == ERR_OK && hub_first(&k->x.hub, (int64_t)a.account) == NULL)
         e = need_inbox(k->stores[a.bank], (int64_t)a.account);
@@ -224,11 +230,11 @@ void keeper_attach(struct keeper *k, const struct ipc_item *it)
         log_write(LOG_FAILURES, "XIMSS", it->id, who, "session refused: %s", err_text(e));
         attach_failed(w, it, e);
         tell_auth(k, a.name, it, e);
+        buf_free(&b);
         return;
     }
     if (a.old_session.n != 0)
         kill_old(k, a.old_session, a.account);
-    buf_init(&b, IPC_BODY_MAX);
     ipc_put_str(&b, a.name);
     session_greet(s->s, a.request_id, &b);
     s->attempt = it->seq;
