@@ -8,6 +8,7 @@
 
 #define COMMANDS_PER_ROUND 64
 #define LMTP_IDS           100000
+#define RCPT_TIME          (10 * CLOCK_SEC) /* auth's, for one question (design 2.3) */
 #define UNSENT_MAX         65536 /* bytes that the client has not read: then no more is read of him */
 
 /* --- answers */
@@ -26,16 +27,18 @@ void lmtp_finish(struct lmtp_conn *c, const char *line)
     conn_close(&c->conn);
 }
 
-static void restart_idle(struct lmtp_conn *c)
+void lmtp_restart_idle(struct lmtp_conn *c)
 {
-    loop_timer_set(c->d->loop, &c->idle, c->d->conf->lmtp.idle);
+    loop_timer_set(c->d->loop, &c->idle, c->rcpt_seq != 0 ? RCPT_TIME : c->d->conf->lmtp.idle);
 }
 
 static void idle_over(struct timer *t)
 {
     struct lmtp_conn *c = CONTAINER_OF(t, struct lmtp_conn, idle);
-    if (c->state == LMTP_WAIT)
-        restart_idle(c);
+    if (c->rcpt_seq != 0)
+        lmtp_rcpt_late(c);
+    else if (c->state == LMTP_WAIT)
+        lmtp_restart_idle(c);
     else
         lmtp_finish(c, "421 4.4.2 idle for too long");
 }
@@ -114,7 +117,7 @@ static void on_data(struct conn *conn, struct str fresh)
     struct lmtp_conn *c = CONTAINER_OF(conn, struct lmtp_conn, conn);
     struct str in = fresh;
     if (fresh.n != 0)
-        restart_idle(c);
+        lmtp_restart_idle(c);
     if (c->in.n != 0) {
         buf_str(&c->in, fresh);
         in = buf_slice(&c->in);
@@ -175,6 +178,7 @@ static void on_closed(struct conn *conn, enum conn_end why)
     loop_timer_cancel(d->loop, &c->idle);
     lmtp_message_forget(c);
     buf_free(&c->in);
+    buf_free(&c->rcpt_to);
     free(c->rcpt);
     *c->back = c->next;
     if (c->next != NULL)
@@ -207,8 +211,14 @@ void lmtp_door_peer_gone(struct lmtp_door *d, enum ipc_role role, uint32_t numbe
     for (struct lmtp_conn *c = d->first; c != NULL; c = c->next) {
         if (role == IPC_ROLE_KEEPER && c->state == LMTP_WAIT && c->waiting != 0)
             lmtp_lose_keeper(c, number);
-        if (role == IPC_ROLE_AUTH && c->rcpt_seq != 0)
-            lmtp_lose_auth(c);
+    }
+}
+
+void lmtp_door_auth_up(struct lmtp_door *d)
+{
+    for (struct lmtp_conn *c = d->first; c != NULL; c = c->next) {
+        if (c->rcpt_seq != 0)
+            lmtp_rcpt_ask(c);
     }
 }
 
@@ -256,8 +266,9 @@ void lmtp_door_accept(struct lmtp_door *d, int fd, const struct listen_addr *pee
     d->count++;
     buf_init(&c->in, CONN_READ_MAX * 2 + SMTPLINE_MAX);
     buf_init(&c->body, SMTPLINE_MAX);
+    buf_init(&c->rcpt_to, SMTPLINE_MAX);
     timer_init(&c->idle, idle_over);
-    restart_idle(c);
+    lmtp_restart_idle(c);
     snprintf(line, sizeof line, "220 %.*s LMTP ximssd", STR_FMT(d->conf->domains[0].name));
     lmtp_say(c, line);
 }
@@ -266,7 +277,7 @@ void lmtp_door_stop(struct lmtp_door *d)
 {
     d->stopping = true;
     for (struct lmtp_conn *c = d->first; c != NULL; c = c->next) {
-        if (c->state != LMTP_WAIT && c->state != LMTP_END)
+        if ((c->state != LMTP_WAIT || c->rcpt_seq != 0) && c->state != LMTP_END)
             lmtp_finish(c, "421 4.3.2 shutting down");
     }
 }

@@ -42,8 +42,10 @@ void lmtp_door_accept(struct lmtp_door *d, int fd, const struct listen_addr *pee
                       const struct conf_listener *l);
 /* RCPT_ANSWER, DELIVERED. */
 void lmtp_door_item(struct lmtp_door *d, struct bus_peer *from, const struct ipc_item *it);
-/* What it has not answered gets a temporary failure (451): the client tries again. */
+/* What a keeper has not answered gets a temporary failure (451): the client tries again. */
 void lmtp_door_peer_gone(struct lmtp_door *d, enum ipc_role role, uint32_t number);
+/* A new auth: what the one before did not answer is put to it. */
+void lmtp_door_auth_up(struct lmtp_door *d);
 /* 421 to everybody who is not in the middle of a delivery. */
 void lmtp_door_stop(struct lmtp_door *d);
 uint32_t lmtp_door_count(const struct lmtp_door *d);

@@ -53,12 +53,18 @@ static void op_mail(struct lmtp_conn *c, struct str rest)
     lmtp_say(c, "250 2.1.0 sender ok");
 }
 
+void lmtp_rcpt_ask(struct lmtp_conn *c)
+{
+    struct bus_peer *auth = c->d->auth(c->d->ctx);
+    if (auth !=
+        NULL) /* else the next one is asked: it is being replaced, or everything is by an upgrade */
+        bus_put(auth, IPC_RCPT, 0, c->rcpt_seq, buf_slice(&c->rcpt_to));
+}
+
 static void op_rcpt(struct lmtp_conn *c, struct str rest)
 {
     struct lmtp_door *d = c->d;
-    struct bus_peer *auth = d->auth(d->ctx);
     struct smtp_path p;
-    uint32_t seq;
     if (c->state != LMTP_MAIL) {
         lmtp_say(c, "503 5.5.1 MAIL first");
         return;
@@ -72,14 +78,17 @@ static void op_rcpt(struct lmtp_conn *c, struct str rest)
         lmtp_say(c, "452 4.5.3 too many recipients");
         return;
     }
-    seq = lmtp_seq(d);
-    if (auth == NULL || idmap_put(&d->waits, seq, c) != ERR_OK) {
+    uint32_t seq = lmtp_seq(d);
+    buf_clear(&c->rcpt_to);
+    buf_str(&c->rcpt_to, p.address);
+    if (buf_err(&c->rcpt_to) != ERR_OK || idmap_put(&d->waits, seq, c) != ERR_OK) {
         lmtp_say(c, "451 4.3.0 try again later");
         return;
     }
     c->rcpt_seq = seq;
     c->state = LMTP_WAIT;
-    bus_put(auth, IPC_RCPT, 0, seq, p.address);
+    lmtp_restart_idle(c);
+    lmtp_rcpt_ask(c);
 }
 
 static void op_data(struct lmtp_conn *c)
@@ -150,6 +159,7 @@ void lmtp_rcpt_answer(struct lmtp_conn *c, const struct ipc_item *it)
     (void)ipc_get_str(&in);
     c->rcpt_seq = 0;
     c->state = LMTP_MAIL;
+    lmtp_restart_idle(c);
     if (it->id == ERR_OK && ipc_in_end(&in) == ERR_OK && c->nrcpt == c->room) {
         uint32_t room = c->room != 0 ? c->room * 2 : 4;
         struct lmtp_rcpt *r = realloc(c->rcpt, room * sizeof *r);
@@ -169,11 +179,12 @@ void lmtp_rcpt_answer(struct lmtp_conn *c, const struct ipc_item *it)
     lmtp_go_on(c);
 }
 
-void lmtp_lose_auth(struct lmtp_conn *c)
+void lmtp_rcpt_late(struct lmtp_conn *c)
 {
     idmap_remove(&c->d->waits, c->rcpt_seq);
     c->rcpt_seq = 0;
     c->state = LMTP_MAIL;
+    lmtp_restart_idle(c);
     lmtp_say(c, "451 4.3.0 try again later");
     lmtp_go_on(c);
 }

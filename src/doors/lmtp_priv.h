@@ -38,7 +38,9 @@ struct lmtp_conn {
     struct lmtp_rcpt *rcpt;
     uint32_t nrcpt, room;
     uint32_t rcpt_seq; /* a RCPT that waits for auth; 0: none */
-    uint32_t waiting;  /* DELIVERs without an answer */
+    struct buf
+        rcpt_to; /* its address: an auth that takes the place of one that is gone is asked again */
+    uint32_t waiting; /* DELIVERs without an answer */
     enum lmtp_state state;
     size_t prefix;  /* bytes of `body` that are our own first line */
     size_t counted; /* bytes of the door's memory that are ours */
@@ -54,6 +56,8 @@ struct lmtp_conn {
 void lmtp_say(struct lmtp_conn *c, const char *line);
 /* Says it and closes. */
 void lmtp_finish(struct lmtp_conn *c, const char *line);
+/* The time that the client has from now on, or auth, when it is asked. */
+void lmtp_restart_idle(struct lmtp_conn *c);
 /* What was waited for is there: input is taken again. */
 void lmtp_go_on(struct lmtp_conn *c);
 /* The number of the next question to another process. */
@@ -62,8 +66,10 @@ uint32_t lmtp_seq(struct lmtp_door *d);
 /* --- lmtp_command.c */
 void lmtp_command(struct lmtp_conn *c, struct str line);
 void lmtp_rcpt_answer(struct lmtp_conn *c, const struct ipc_item *it);
-/* The auth that was asked is gone. */
-void lmtp_lose_auth(struct lmtp_conn *c);
+/* There is an auth again: what the one before did not answer is put to it. */
+void lmtp_rcpt_ask(struct lmtp_conn *c);
+/* No auth has answered in time. */
+void lmtp_rcpt_late(struct lmtp_conn *c);
 
 /* --- lmtp_message.c */
 void lmtp_message_begin(struct lmtp_conn *c, struct str sender);

@@ -288,10 +288,12 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
 static void peer_up(struct child *c, struct child_peer *p)
 {
     struct worker *w = c->data;
-    if (p->bus.role == IPC_ROLE_AUTH)
+    if (p->bus.role == IPC_ROLE_AUTH) {
         tcp_door_auth_up(&w->tcp);
-    else if (p->bus.role == IPC_ROLE_KEEPER)
+        lmtp_door_auth_up(&w->lmtp);
+    } else if (p->bus.role == IPC_ROLE_KEEPER) {
         tcp_door_keeper_up(&w->tcp);
+    }
 }
 
 static void peer_gone(struct child *c, struct child_peer *p)
