@@ -64,7 +64,8 @@ enum err conf_effective(const struct conf *c, struct buf *out)
         return ERR_NOMEM;
     conf_print_effective(to, c);
     bool whole = ferror(to) == 0;
-    whole = fclose(to) == 0 && whole;
+    /* Without memory for its last step fclose() succeeds, and there is no text: not an empty configuration, which is one. */
+    whole = fclose(to) == 0 && whole && text != NULL;
     if (whole)
         buf_add(out, text, n);
     free(text);
