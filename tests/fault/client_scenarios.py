@@ -58,6 +58,11 @@ def starttls(w):
 
 # --- login
 
+def xcrypt_hides(fault):
+    """A known gap: libxcrypt says EINVAL, as of a damaged hash, also when it cannot map the memory of yescrypt."""
+    return fault is not None and (fault.role, fault.call) == ("hasher", "mmap")
+
+
 @scenario
 def login(w):
     yield
@@ -67,7 +72,7 @@ def login(w):
             answer = w.ask(client, '<login id="L" authData="%s" password="%s"/>' % (name, w.ledger.accounts[name].passwords[0]))
             if answer.ok and [m.tag for m in answer.messages] != ["session"]:
                 raise Wrong("a login without a session")
-            if answer.error == 515:
+            if answer.error == 515 and not xcrypt_hides(w.fault):
                 raise Wrong("the right password is said to be wrong")
             client.close()
     yield
@@ -273,7 +278,7 @@ def change_password(w):
     (old,), new = account.passwords, "secret-%s" % w.ident()
     yield
     answer = w.ask(client, '<passwordModify id="p" oldPassword="%s" newPassword="%s"/>' % (old, new))
-    if answer.error == 515:
+    if answer.error == 515 and not xcrypt_hides(w.fault):
         raise Wrong("the right password is said to be wrong")
     account.password_changed(new, answer)
     yield
