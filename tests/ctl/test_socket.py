@@ -175,6 +175,9 @@ def test_a_process_dies_over_a_question(server):
     server.kill("worker 2", signal.SIGSTOP)
     with connect(server) as s:
         s.send(LIST)
+        with connect(server) as other:  # when this one is answered, the master has asked
+            other.send(request("status"))
+            assert answer(other)[0] == 0
         server.kill("worker 2", signal.SIGKILL)
         err, texts = answer(s)
     assert err != 0
