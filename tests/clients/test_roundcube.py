@@ -6,12 +6,13 @@ It writes three messages in one go, reads until the server closes, takes the lac
 nothing. So whatever is in a password, an error with the right id has to come when the password was not changed
 (protocol 1, 1.7): what the driver reports is compared with who can log in afterwards.
 """
+import itertools
 import os
 import subprocess
 import time
 
 import pytest
-from ximss import PATIENCE, ROOT, free_port
+from ximss import PATIENCE, ROOT, Server, free_port
 
 DRIVER = "usr/share/roundcube/plugins/password/drivers/ximss.php"
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -27,6 +28,23 @@ def driver():
     with open(path, encoding="utf-8") as f:
         assert "class rcube_ximss_password" in f.read()
     return path
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    with Server(tmp_path_factory.mktemp("roundcube"), conf="[login]\nfail_delay = 0\n", accounts={}) as server:
+        yield server
+
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def account(shared):
+    """One of its own for each test: failed logins are counted by account."""
+    name = "otto%d" % next(NUMBERS)
+    shared.add_account(name, OLD)
+    return name + "@harbor.example"
 
 
 def save(driver, port, old, new, account="otto@harbor.example"):
@@ -88,24 +106,24 @@ ODD = ["bat&tery", "bat&", "&", "bat<tery", "<battery/>", '<noop id="A002"/>', '
 
 
 @pytest.mark.parametrize("new", ODD)
-def test_odd_new_password(server, driver, new):
+def test_odd_new_password(shared, account, driver, new):
     """Success is reported if, and only if, the new password is the one that the user typed."""
-    verdict = save(driver, server.port, OLD, new)
-    assert can_login(server, new) == (verdict == "success"), verdict
-    assert can_login(server, OLD) == (verdict != "success"), verdict
+    verdict = save(driver, shared.port, OLD, new, account)
+    assert can_login(shared, new, account) == (verdict == "success"), verdict
+    assert can_login(shared, OLD, account) == (verdict != "success"), verdict
     if "&" in new or "<" in new or '"' in new:
         assert verdict == "error"
 
 
 @pytest.mark.parametrize("old", ODD)
-def test_odd_old_password(server, driver, old):
+def test_odd_old_password(shared, account, driver, old):
     if len(old) < 6:
         old += "-battery"
-    server.ctl("account", "passwd", "otto", "--password-stdin", stdin=old + "\n")
-    assert can_login(server, old)
-    verdict = save(driver, server.port, old, "battery-staple")
-    assert can_login(server, "battery-staple") == (verdict == "success"), verdict
-    assert can_login(server, old) == (verdict != "success"), verdict
+    shared.ctl("account", "passwd", account, "--password-stdin", stdin=old + "\n")
+    assert can_login(shared, old, account)
+    verdict = save(driver, shared.port, old, "battery-staple", account)
+    assert can_login(shared, "battery-staple", account) == (verdict == "success"), verdict
+    assert can_login(shared, old, account) == (verdict != "success"), verdict
     if "&" in old or "<" in old or '"' in old:
         assert verdict == "connect error"
 
