@@ -4,6 +4,7 @@
 
 #include <bsd/unistd.h>
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,8 @@
 #include "proc/priv.h"
 
 #define BEAT           CLOCK_SEC
-#define READ_PACKETS   16 /* of one peer and round */
+#define GIVE_BACK      ((size_t)1 << 20) /* unused memory that the system gets back */
+#define READ_PACKETS   16                /* of one peer and round */
 #define LOST_PATIENCE  (5 * CLOCK_SEC)
 #define ARENA_OF_CHILD ((size_t)64 << 20)
 
@@ -331,9 +333,24 @@ static void end_of_round(void *arg)
     log_flush();
 }
 
+/* What many who have gone leave behind: the C library gives back by itself only what lies at the end of the heap. */
+static void give_back(struct child *c)
+{
+    struct mallinfo2 all = mallinfo2();
+    if (all.fordblks <= c->unused + GIVE_BACK) {
+        if (all.fordblks < c->unused)
+            c->unused = all.fordblks;
+        return;
+    }
+    malloc_trim(0);
+    c->unused =
+        mallinfo2().fordblks; /* counts pages that are given back, too, until they are used again */
+}
+
 static void beat(struct timer *t)
 {
     struct child *c = CONTAINER_OF(t, struct child, beat);
+    give_back(c);
     bus_put(&c->master, IPC_HEARTBEAT, 0, 0, STR_NONE);
     look_for_lost(c);
     loop_timer_set(c->loop, t, BEAT);

@@ -84,6 +84,7 @@ struct child {
     void *gate_mem, *faillog_mem;
     size_t gate_bytes, faillog_bytes;
     struct timer beat;
+    size_t unused; /* bytes on the heap, when the last of them were given back to the system */
     /* Peers that broke off without the master having told of their death: since when, or 0. */
     struct child_lost {
         uint32_t generation;
