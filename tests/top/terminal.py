@@ -213,8 +213,8 @@ class Terminal:
     def ended(self):
         """Waits for the end of the program; its exit code as the shell says it."""
         path = os.path.join(self.folder, "code")
-        wait_for(lambda: os.path.exists(os.path.join(self.folder, "stty-after"))
-                 and os.path.getsize(os.path.join(self.folder, "stty-after")))
+        self.wait(lambda: os.path.exists(os.path.join(self.folder, "stty-after"))
+                  and os.path.getsize(os.path.join(self.folder, "stty-after")))
         with open(path, encoding="ascii") as f:
             return int(f.read().split()[-1])
 
@@ -224,7 +224,5 @@ class Terminal:
             with open(os.path.join(self.folder, name), encoding="ascii") as f:
                 return re.sub(r"rows \d+; columns \d+;", "", f.read())
         assert read("stty-before") == read("stty-after")
-        assert self.flag("cursor_flag") == "1"
-        assert self.flag("alternate_on") == "0"
-        assert self.flag("keypad_flag") == "0" and self.flag("keypad_cursor_flag") == "0"
-        return True
+        flags = {"cursor_flag": "1", "alternate_on": "0", "keypad_flag": "0", "keypad_cursor_flag": "0"}
+        return self.wait(lambda: {name: self.flag(name) for name in flags} == flags)  # tmux may be some bytes behind
