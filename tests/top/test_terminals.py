@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import termios
 import time
 
 import pytest
@@ -162,6 +163,17 @@ def test_a_terminal_without_attributes(table):
     wait_for(lambda: b"2 of 2 selected" in p.read() and b"100002" in p.seen)
     os.write(p.fd, b"q")
     assert p.end() == 0 and b"\x1b[" not in p.seen
+
+
+def test_interrupts_throw_nothing_away(table):
+    """What the terminal has yet to be told when ^C comes must reach it, or it keeps a mode for ever."""
+    two(table)
+    p = Pty("--run-dir", table.run_dir, "-d", "0.1")
+    wait_for(lambda: b"2 of 2 selected" in p.read())
+    modes = termios.tcgetattr(p.fd)[3]
+    assert modes & termios.ISIG and modes & termios.NOFLSH
+    os.write(p.fd, b"q")
+    assert p.end() == 0
 
 
 def test_hang_up(table):

@@ -100,6 +100,7 @@ static void modes_set(void)
     nonl();
     keypad(stdscr, TRUE);
     nodelay(stdscr, TRUE);
+    intrflush(stdscr, FALSE); /* ^C must not throw away what the terminal has yet to be told */
     scrollok(stdscr, FALSE);
     set_escdelay(ESCAPE_MS);
     for (size_t i = 0; i < sizeof sequences / sizeof sequences[0]; i++)
