@@ -65,11 +65,10 @@ def room_of_its_own(folder):
 
 def fill(folder):
     """Takes all the room that is left; "ballast" is there, for it may be too late to make a file."""
-    with open(os.path.join(folder, "ballast"), "ab") as f:
+    with open(os.path.join(folder, "ballast"), "ab", buffering=0) as f:  # nothing is left for the close
         try:
             while True:
                 f.write(bytes(1 << 16))
-                f.flush()
         except OSError:
             pass
 
