@@ -163,6 +163,15 @@ class Client:
         self.sock.close()
 
 
+def alive(client):
+    """Is the connection served?"""
+    try:
+        client.send('<noop id="n"/>')
+        return client.raw() == b'<response id="n"/>'
+    except (Closed, ConnectionError):
+        return False
+
+
 class Lmtp(smtplib.LMTP):
     """smtplib's LMTP over the server's Unix socket; `deliver` gives the answers after the dot."""
 

@@ -11,25 +11,14 @@ import threading
 import time
 
 import pytest
-from ximss import PATIENCE, Closed, Server, wait_for
+from test_channels import enter
+from ximss import PATIENCE, Server, alive, wait_for
 
 FRIEND, STRANGER = "127.0.0.2", "127.0.0.3"
 FRIENDS = "client_addresses = %s\nchannels_per_address = 0\nchannels_per_client_address = 0\nworkers = 2\n" % FRIEND
 ACCOUNTS = {"dora": "correct-horse", "otto": "swordfish"}
 TOO_MANY = (520, "too many sessions")
 WRONG = (515, "incorrect password or account name")
-
-
-def enter(server, source=STRANGER):
-    """A connection that is served, or None: closed at once, without a byte."""
-    client = server.client(source=source)
-    try:
-        client.send('<noop id="in"/>')
-        assert client.raw() == b'<response id="in"/>'
-        return client
-    except (Closed, ConnectionError):
-        client.close()
-        return None
 
 
 def log_in(client, name="dora", password=None):
@@ -102,14 +91,6 @@ def test_share_is_exact_and_survives_workers(tmp_path):
             return len(here) - sum(c in clients[:4] for c in here) == 8
         wait_for(more)
         assert waiting <= 8 and all(enter(server) is None for _ in range(4))
-
-
-def alive(client):
-    try:
-        client.send('<noop id="n"/>')
-        return client.raw() == b'<response id="n"/>'
-    except (Closed, ConnectionError):
-        return False
 
 
 def test_all_channels_by_default(tmp_path):

@@ -9,7 +9,7 @@ import socket
 import threading
 
 import pytest
-from ximss import PATIENCE, Client, Closed, Server, free_port, wait_for
+from ximss import PATIENCE, Client, Server, alive, free_port, wait_for
 
 FRIEND, STRANGER = "127.0.0.2", "127.0.0.3"
 FRIENDS = "client_addresses = %s\nworkers = 2\n" % FRIEND
@@ -18,13 +18,10 @@ FRIENDS = "client_addresses = %s\nworkers = 2\n" % FRIEND
 def enter(server, source=STRANGER):
     """A connection that is served, or None: closed at once, without a byte."""
     client = server.client(source=source)
-    try:
-        client.send('<noop id="in"/>')
-        assert client.raw() == b'<response id="in"/>'
+    if alive(client):
         return client
-    except (Closed, ConnectionError):
-        client.close()
-        return None
+    client.close()
+    return None
 
 
 def refused(server, source=STRANGER, port=None):
@@ -197,14 +194,6 @@ def test_sixty_four_at_once(tmp_path):
             for client in clients:
                 client.close()
             wait_for(lambda: server.top()["total"] == 0)
-
-
-def alive(client):
-    try:
-        client.send('<noop id="n"/>')
-        return client.raw() == b'<response id="n"/>'
-    except (Closed, ConnectionError):
-        return False
 
 
 @pytest.mark.parametrize("settings, source, n", [

@@ -6,20 +6,12 @@ import os
 import signal
 import time
 
-from ximss import Closed, wait_for
+from ximss import Closed, alive, wait_for
 
 
 def spread_sessions(server, count=12):
     """Logged-in clients; the kernel spreads them over the workers."""
     return [server.session() for _ in range(count)]
-
-
-def alive(client):
-    try:
-        client.send('<noop id="n"/>')
-        return client.raw() == b'<response id="n"/>'
-    except (Closed, ConnectionError):
-        return False
 
 
 def test_worker_killed(server):
