@@ -422,20 +422,21 @@ bool gate_may_say(struct gate *g, int64_t now)
     return false;
 }
 
-uint32_t gate_sessions(struct gate *g)
+static uint32_t read_locked(struct gate *g, const uint32_t *word)
 {
     if (!lock(g))
         return 0;
-    uint32_t n = g->m->sessions;
+    uint32_t n = *word;
     unlock(g);
     return n;
 }
 
+uint32_t gate_sessions(struct gate *g)
+{
+    return read_locked(g, &g->m->sessions);
+}
+
 uint32_t gate_count(struct gate *g)
 {
-    if (!lock(g))
-        return 0;
-    uint32_t n = g->m->count;
-    unlock(g);
-    return n;
+    return read_locked(g, &g->m->count);
 }

@@ -1,10 +1,27 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The ximssd authors
 """What clients and mail servers do while a call fails (world.py)."""
+import contextlib
+
 from faults import Hang
 from ledger import RETURN_PATH, Wrong, message, rows_of
 from mailview import source
 from world import NAMES, scenario
+from ximss import Closed
+
+
+@contextlib.contextmanager
+def ends_are_heard(w, what):
+    """An error that a fault may cause counts as `what`; what is wrong in any case goes on to the judge."""
+    try:
+        yield
+    except Wrong:  # is an AssertionError too
+        raise
+    except (AssertionError, OSError):
+        w.heard(what)
+    except Closed:
+        w.heard("closed")
+
 
 # --- before login
 
@@ -95,19 +112,13 @@ def login_in_steps(w):
     yield
     client = w.talk()
     if client:
-        try:
+        with ends_are_heard(w, "closed"):
             client.send('<login id="L" method="PLAIN"/>')
             m = client.recv()
             if m.tag == "challenge":
                 answer = w.ask(client, '<auth id="L" value="AGRvcmEAd3Jvbmc="/>')  # dora, wrong
                 if answer.ok:
                     raise Wrong("a login with a wrong password")
-        except (OSError, AssertionError):
-            w.heard("closed")
-        except Exception as e:
-            if type(e).__name__ != "Closed":
-                raise
-            w.heard("closed")
     yield
 
 
@@ -176,18 +187,10 @@ def read_message(w):
     answer = w.ask(client, '<folderRead id="r" folder="INBOX" UID="%s" totalSizeLimit="-1"/>' % uid)
     if answer.ok and (answer.messages[0].tag != "folderMessage" or ident not in answer.messages[0].find("EMail").findtext("Subject")):
         raise Wrong("another message")
-    try:
+    with ends_are_heard(w, "error"):
         if answer.ok and source(client, uid).replace(b"\r\n", b"\n") != (RETURN_PATH + message(
                 ident, 200)).replace(b"\r\n", b"\n"):
             raise Wrong("other bytes")
-    except Wrong:
-        raise
-    except (AssertionError, OSError):  # an error, or the end
-        w.heard("error")
-    except Exception as e:
-        if type(e).__name__ != "Closed":
-            raise
-        w.heard("closed")
     yield
 
 
