@@ -31,15 +31,21 @@ SAN  ?=
 PKGS := libxml-2.0 libbsd libuv openssl sqlite3 libgsasl libcrypt gmime-3.0 libunistring libzstd libseccomp
 # libunistring has no .pc file
 PKG_CFLAGS := $(shell pkg-config --cflags $(filter-out libunistring,$(PKGS)) 2>/dev/null | sed 's/-I\([^ ]*\)/-isystem \1/g')
-CPPFLAGS += -Isrc -I. -I$(BUILD) -D_GNU_SOURCE -DXIMSSD_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
+CPPFLAGS += -Isrc -I. -I$(BUILD) -D_GNU_SOURCE -DXIMSSD_VERSION='"$(VERSION)"' $(PKG_CFLAGS) $(LLHTTP_CFLAGS)
 CFLAGS   += -std=c17 -g $(OPT) $(WARN) $(HARD) $(SAN)
 LDFLAGS  += -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SAN)
+
+# llhttp is generated C of Debian's node-llhttp, installed or unpacked by .ci/install; it becomes part of libcodec, without
+# our warnings. The two modes of it differ in what they let pass.
+LLHTTP_ROOT   := $(if $(wildcard /usr/share/llhttp/llhttp.c),/usr,build/unpacked/usr)
+LLHTTP_CFLAGS := -isystem $(LLHTTP_ROOT)/share/include/llhttp -DLLHTTP_STRICT_MODE=1
+LLHTTP_OBJ     = $(patsubst %,$(BUILD)/obj/llhttp/%.o,llhttp api http)
 
 # Lowest floor first; archives are linked in the reverse order.
 ROOMS   := base shm codec conf net db store auth ximss doors proc
 srcdir   = $(if $(filter shm,$1),shm,$(if $(filter tools,$1),tools/lib,src/$1))
 room_src = $(wildcard $(call srcdir,$1)/*.c) $(if $(filter ximss,$1),$(wildcard src/ximss/ops/*.c))
-room_obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(call room_src,$1))
+room_obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(call room_src,$1)) $(if $(filter codec,$1),$(LLHTTP_OBJ))
 LIBS    := $(foreach r,$(ROOMS),$(if $(call room_src,$r),$(BUILD)/lib/lib$r.a))
 rev      = $(if $1,$(call rev,$(wordlist 2,$(words $1),$1)) $(firstword $1))
 LINK     = $(call rev,$(LIBS))
@@ -81,6 +87,11 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(GEN)
 	@mkdir -p $(@D)
 	@echo "  CC  $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LLHTTP_OBJ): $(BUILD)/obj/llhttp/%.o: $(LLHTTP_ROOT)/share/llhttp/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  CC  llhttp/$*.c"
+	@$(CC) $(LLHTTP_CFLAGS) -g $(OPT) -w $(HARD) $(SAN) -c -o $@ $<
 
 # The part of ops.tbl that codec may know: element, monitor text, flags. optag_sorted.h, made with it: the names in
 # lower case and in byte order, for the look-up.

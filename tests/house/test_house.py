@@ -237,6 +237,19 @@ def test_forms_of_the_list(tmp_path):
     assert run(script, "d", env=env).returncode == 0
 
 
+def test_several_files_of_a_package(tmp_path):
+    """It is fetched and named once."""
+    script = installer(tmp_path, "a no-such-package file:usr/x\na no-such-package file:usr/y\na another file:usr/z\n")
+    env = dict(os.environ, XIMSSD_NO_INSTALL="1")
+    assert run(script, "a", env=env).stderr == "install: missing: another no-such-package\n"
+    (tmp_path / "build/unpacked/usr").mkdir(parents=True)
+    for name in "xz":
+        (tmp_path / "build/unpacked/usr" / name).write_text(name)
+    assert run(script, "a", env=env).stderr == "install: missing: no-such-package\n"
+    (tmp_path / "build/unpacked/usr/y").write_text("y")
+    assert run(script, "a", env=env).returncode == 0
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
 def test_who_cannot_install_is_told(tmp_path):
     script = installer(tmp_path, "b no-such-package\n")

@@ -225,6 +225,12 @@ def net_door(tree):
     return calls(tree, r"\b(?:uv|SSL|BIO)_\w+(?=\s*\()", where, "libuv and TLS are used in src/net")
 
 
+def llhttp_door(tree):
+    where = [p for p in tree.c_files("src/", "shm/", "tools/") if p != "src/codec/http1.c"]
+    return calls(tree, r"\bllhttp_\w+(?=\s*\()", where, "llhttp is used in src/codec/http1.c") \
+        + calls(tree, r"\bllhttp_set_lenient\w*", tree.c_files(), "llhttp stays strict")
+
+
 def built_sql(tree):
     bad = []
     for path in tree.c_files("src/"):
@@ -380,7 +386,7 @@ def fuzz_seeds(tree):
     return bad
 
 
-RULES = [layers, sizes, spdx, banned_calls, clock_door, sqlite_door, net_door, built_sql, headers_alone, clang_format,
+RULES = [layers, sizes, spdx, banned_calls, clock_door, sqlite_door, net_door, llhttp_door, built_sql, headers_alone, clang_format,
          scripts_parse, manual_pages, words, slow_operations, settings_are_read,
          log_tags, fuzz_seeds]
 
@@ -405,6 +411,8 @@ SAMPLES = {
                    {"src/net/a.h": "#ifdef TEST_CLOCK\n#endif\n"}],
     "sqlite_door": [{"src/store/a.c": "sqlite3_step(s);\n"}],
     "net_door": [{"src/doors/a.c": "uv_run(l, 0);\n"}, {"src/proc/a.c": "SSL_read(s, b, n);\n"}],
+    "llhttp_door": [{"src/doors/a.c": "llhttp_execute(&l, p, n);\n"},
+                    {"src/codec/http1.c": "llhttp_set_lenient_headers(&l, 1);\n"}],
     "built_sql": [{"src/store/a.c": 'snprintf(b, n, "SELECT x FROM t WHERE y = \'%s\'", y);\n'},
                   {"src/store/a.c": 'buf_printf(&b,\n    "DELETE FROM %s", t);\n'}],
     "headers_alone": [{"src/base/a.h": "struct a {\n    struct unknown u;\n};\n"}],
