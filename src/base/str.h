@@ -54,5 +54,12 @@ static inline char str_lower(char c)
     return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 }
 
+/* What a hexadecimal digit stands for; -1: it is none. */
+static inline int str_hex(char c)
+{
+    c = str_lower(c);
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* Compares n bytes in a time that does not depend on their values (secrets). */
 bool str_eq_secret(struct str a, struct str b);

@@ -71,17 +71,11 @@ static void read_name(struct str name, struct param *p)
     p->base = name;
 }
 
-static int hex_digit(char c)
-{
-    c = str_lower(c);
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static void add_percent(struct str s, struct buf *out)
 {
     for (size_t i = 0; i < s.n; i++) {
-        int high = s.p[i] == '%' && i + 2 < s.n ? hex_digit(s.p[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(s.p[i + 2]) : -1;
+        int high = s.p[i] == '%' && i + 2 < s.n ? str_hex(s.p[i + 1]) : -1;
+        int low = high >= 0 ? str_hex(s.p[i + 2]) : -1;
         if (low >= 0) {
             buf_char(out, (char)(high * 16 + low));
             i += 2;

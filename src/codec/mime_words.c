@@ -65,19 +65,11 @@ static void decode_base64(struct str s, struct buf *out)
     }
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = str_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static void decode_q(struct str s, struct buf *out)
 {
     for (size_t i = 0; i < s.n; i++) {
-        int high = s.p[i] == '=' && i + 2 < s.n ? hex_digit(s.p[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(s.p[i + 2]) : -1;
+        int high = s.p[i] == '=' && i + 2 < s.n ? str_hex(s.p[i + 1]) : -1;
+        int low = high >= 0 ? str_hex(s.p[i + 2]) : -1;
         if (low >= 0) {
             buf_char(out, (char)(high << 4 | low));
             i += 2;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: The ximssd authors
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 #include "base/str.h"
@@ -120,6 +122,17 @@ static void signed_numbers(void **state)
     }
 }
 
+static void hex_digits(void **state)
+{
+    (void)state;
+    for (int c = 0; c < 256; c++) {
+        const char z[2] = {(char)c, '\0'};
+        char *end;
+        long want = isxdigit(c) ? strtol(z, &end, 16) : -1;
+        assert_int_equal(str_hex((char)c), want);
+    }
+}
+
 /* Protocol 1, 1.9: false is empty, no, false, off, 0; true is yes, true, on, any number but 0; no regard to case. */
 static void booleans(void **state)
 {
@@ -142,7 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(comparing),        cmocka_unit_test(cutting),
         cmocka_unit_test(unsigned_numbers), cmocka_unit_test(signed_numbers),
-        cmocka_unit_test(booleans),
+        cmocka_unit_test(booleans),         cmocka_unit_test(hex_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
