@@ -184,6 +184,10 @@ fuzz: packages-build packages-check
 $(BUILD)/dump-digest: $(BUILD)/obj/tests/mail/dump_digest.o $$(call libs_upto,codec)
 	@$(link) $(call rev,$(filter %.a,$^)) $(L_tool)
 
+# Prints what the codecs of the HTTP door make of their input, for tests/web.
+$(BUILD)/dump-web: $(BUILD)/obj/tests/web/dump_web.o $$(call libs_upto,codec)
+	@$(link) $(call rev,$(filter %.a,$^)) $(L_tool)
+
 # Becomes a role and tries what it must not do, for tests/rights.
 $(BUILD)/acts: $(BUILD)/obj/tests/rights/acts.o $$(call libs_upto,proc)
 	@$(link) $(call rev,$(filter %.a,$^)) $(LDLIBS)
@@ -196,7 +200,7 @@ $(BUILD)/inject.so: $(INJECT) $(wildcard tests/fault/*.h) tests/fault/calls.tbl 
 	@echo "  LD  $@"
 	@$(CC) -D_GNU_SOURCE -std=c17 -g -O2 -fPIC $(WARN) -shared -o $@ $(INJECT)
 
-tests: $(UNIT) $(REPLAY) $(BUILD)/dump-digest $(BUILD)/inject.so $(BUILD)/acts
+tests: $(UNIT) $(REPLAY) $(BUILD)/dump-digest $(BUILD)/dump-web $(BUILD)/inject.so $(BUILD)/acts
 
 check: packages-build packages-check
 	@tests/run --build $(BUILD)
@@ -206,7 +210,7 @@ san: packages-build packages-check
 	@tests/run --build $(BUILD)/san --not lint,house CC=$(if $(filter file default,$(origin CC)),clang-14,$(CC)) OPT=-O1 SAN="$(SANITIZE)"
 
 # The part of it that every change has to pass (.ci/run): what reads hostile bytes, what is mapped and shared, reload.
-SAN_SHORT := build,unit,replay,attack,lmtp,mail,tls,scenario,shm,reload
+SAN_SHORT := build,unit,replay,attack,lmtp,mail,web,tls,scenario,shm,reload
 san-short: packages-build packages-check
 	@tests/run --build $(BUILD)/san --only $(SAN_SHORT) CC=$(if $(filter file default,$(origin CC)),clang-14,$(CC)) OPT=-O1 SAN="$(SANITIZE)"
 

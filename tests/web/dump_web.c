@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+/*
+ * dump_web: what the codecs of the HTTP door make of their input, for the Python tests here. Each line of standard input is a
+ * word and arguments in hexadecimal ("-" is nothing at all); each is answered by one line of JSON, texts in hexadecimal.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "codec/urlform.h"
+#include "codec/urlpath.h"
+
+#define ARGS_MAX  80
+#define ARENA_CAP ((size_t)8 << 20)
+
+struct ask {
+    struct arena *arena;
+    uint32_t n;
+    struct str arg[ARGS_MAX]; /* .p == NULL for those that are not there */
+};
+
+static void hex(struct str s)
+{
+    if (s.p == NULL) {
+        fputs("null", stdout);
+        return;
+    }
+    putchar('"');
+    for (size_t i = 0; i < s.n; i++)
+        printf("%02x", (unsigned char)s.p[i]);
+    putchar('"');
+}
+
+static void member(const char *name, struct str s)
+{
+    printf(",\"%s\":", name);
+    hex(s);
+}
+
+static void error(enum err e)
+{
+    printf("\"err\":\"%s\"", err_name(e));
+}
+
+static void dump_decode(struct ask *a)
+{
+    struct str out;
+    enum err e = url_decode(a->arena, a->arg[0], a->arg[1].p != NULL, &out);
+    error(e);
+    if (e == ERR_OK)
+        member("text", out);
+}
+
+static void dump_encode(struct ask *a)
+{
+    struct buf b;
+    buf_init(&b, ARENA_CAP);
+    url_encode(&b, a->arg[0]);
+    error(buf_err(&b));
+    member("text", b.n != 0 ? buf_slice(&b) : STR(""));
+    buf_free(&b);
+}
+
+static void dump_path(struct ask *a)
+{
+    struct urlpath p;
+    enum err e = urlpath_parse(a->arena, a->arg[0], &p);
+    error(e);
+    if (e != ERR_OK)
+        return;
+    member("path", p.path);
+    member("query", p.query);
+    printf(",\"segments\":[");
+    for (uint32_t i = 0; i < p.n; i++) {
+        printf("%s[", i != 0 ? "," : "");
+        hex(p.seg[i].text);
+        printf(",%d,%d]", p.seg[i].slash, p.seg[i].dots);
+    }
+    putchar(']');
+}
+
+/* Arguments: body, query, names to look for. */
+static void dump_form(struct ask *a)
+{
+    struct urlform body, query;
+    enum err e = urlform_parse(a->arena, a->arg[0], &body);
+    if (e == ERR_OK)
+        e = urlform_parse(a->arena, a->arg[1], &query);
+    error(e);
+    if (e != ERR_OK)
+        return;
+    printf(",\"pairs\":[");
+    for (uint32_t i = 0; i < body.n; i++) {
+        printf("%s[", i != 0 ? "," : "");
+        hex(body.param[i].name);
+        putchar(',');
+        hex(body.param[i].value);
+        putchar(']');
+    }
+    printf("],\"found\":[");
+    for (uint32_t i = 2; i < a->n; i++) {
+        if (i != 2)
+            putchar(',');
+        hex(urlform_get(&body, &query, a->arg[i]));
+    }
+    putchar(']');
+}
+
+static const struct {
+    const char *word;
+    void (*dump)(struct ask *a);
+} rows[] = {
+    {"decode", dump_decode},
+    {"encode", dump_encode},
+    {"path", dump_path},
+    {"form", dump_form},
+};
+
+static struct str unhex(struct arena *a, struct str s)
+{
+    if (str_eq(s, STR("-")))
+        return STR_NONE;
+    char *to = arena_alloc(a, s.n / 2);
+    BUG_IF(to == NULL || s.n % 2 != 0);
+    for (size_t i = 0; i < s.n / 2; i++)
+        to[i] = (char)(str_hex(s.p[2 * i]) << 4 | str_hex(s.p[2 * i + 1]));
+    return (struct str){to, s.n / 2};
+}
+
+static void answer(struct arena *arena, struct str line)
+{
+    struct ask a = {.arena = arena};
+    struct str word, arg;
+    bool known = false;
+    BUG_IF(!str_split(&line, ' ', &word));
+    while (str_split(&line, ' ', &arg)) {
+        BUG_IF(a.n == ARGS_MAX);
+        a.arg[a.n++] = unhex(arena, arg);
+    }
+    putchar('{');
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (str_eq(word, str_of(rows[i].word))) {
+            rows[i].dump(&a);
+            known = true;
+        }
+    }
+    BUG_IF(!known);
+    printf("}\n");
+}
+
+int main(void)
+{
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t n;
+    while ((n = getline(&line, &cap, stdin)) > 0) {
+        struct arena arena;
+        arena_init(&arena, ARENA_CAP);
+        answer(&arena, str_trim((struct str){line, (size_t)n}));
+        arena_free(&arena);
+    }
+    free(line);
+    return 0;
+}
