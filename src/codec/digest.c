@@ -3,6 +3,7 @@
 #include "codec/digest.h"
 
 #include "codec/digest_form.h"
+#include "codec/partid.h"
 
 /* Takes a length and so many bytes off *in; false: they are not all there. */
 static bool take(struct str *in, struct str *out)
@@ -304,36 +305,11 @@ struct digest_part digest_part_at(const struct digest_body *b, uint32_t i)
     return p;
 }
 
-/* "2.1" to "02-01"; false when it is no partID or too long. */
-static bool part_id_normal(struct str in, char out[256], size_t *n)
-{
-    *n = 0;
-    for (size_t i = 0; i < in.n;) {
-        size_t digits = 0;
-        while (i + digits < in.n && in.p[i + digits] >= '0' && in.p[i + digits] <= '9')
-            digits++;
-        if (digits == 0 || digits > 5 || *n + digits + 3 > 256)
-            return false;
-        if (*n != 0)
-            out[(*n)++] = '-';
-        if (digits == 1)
-            out[(*n)++] = '0';
-        memcpy(out + *n, in.p + i, digits);
-        *n += digits;
-        i += digits;
-        if (i == in.n)
-            return true;
-        if ((in.p[i] != '-' && in.p[i] != '.') || ++i == in.n)
-            return false;
-    }
-    return false;
-}
-
 bool digest_part_find(const struct digest_body *b, struct str part_id, struct digest_part *out)
 {
-    char want[256];
+    char want[PARTID_MAX];
     size_t n;
-    if (!part_id_normal(part_id, want, &n))
+    if (!partid_normal(part_id, want, &n))
         return false;
     for (uint32_t i = 0; i < b->count; i++) {
         *out = digest_part_at(b, i);

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "codec/filename.h"
+#include "codec/parturl.h"
 #include "codec/urlform.h"
 #include "codec/urlpath.h"
 
@@ -106,14 +108,53 @@ static void dump_form(struct ask *a)
     putchar(']');
 }
 
+static void dump_filename(struct ask *a)
+{
+    struct buf b;
+    buf_init(&b, ARENA_CAP);
+    filename_clean(&b, a->arg[0]);
+    error(buf_err(&b));
+    member("text", buf_slice(&b));
+    buf_free(&b);
+}
+
+/* A whole path; what refers to the part begins at its fifth segment. */
+static void dump_part(struct ask *a)
+{
+    struct urlpath p;
+    struct parturl u;
+    enum err e = urlpath_parse(a->arena, a->arg[0], &p);
+    if (e == ERR_OK)
+        e = p.n >= 4 ? parturl_parse(p.seg + 4, p.n - 4, &u) : ERR_SYNTAX;
+    error(e);
+    if (e != ERR_OK)
+        return;
+    printf(",\"kind\":\"%c\",\"uid\":%u", "PBV"[u.kind], u.uid);
+    member("folder", p.seg[3].text);
+    member("part", parturl_part(&u));
+    member("name", u.name);
+}
+
+/* Arguments: session, folder, UID in decimal, part, name. */
+static void dump_parturl(struct ask *a)
+{
+    struct buf b;
+    uint64_t uid;
+    BUG_IF(str_u64(a->arg[2], UINT32_MAX, &uid) != ERR_OK);
+    buf_init(&b, ARENA_CAP);
+    parturl_make(&b, a->arg[0], a->arg[1], (uint32_t)uid, a->arg[3], a->arg[4]);
+    error(buf_err(&b));
+    member("text", buf_slice(&b));
+    buf_free(&b);
+}
+
 static const struct {
     const char *word;
     void (*dump)(struct ask *a);
 } rows[] = {
-    {"decode", dump_decode},
-    {"encode", dump_encode},
-    {"path", dump_path},
-    {"form", dump_form},
+    {"decode", dump_decode},   {"encode", dump_encode},     {"path", dump_path},
+    {"form", dump_form},       {"filename", dump_filename}, {"part", dump_part},
+    {"parturl", dump_parturl},
 };
 
 static struct str unhex(struct arena *a, struct str s)

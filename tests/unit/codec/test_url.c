@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: The ximssd authors
-/* urlpath, urlform: the tables of tricks, booleans, memory. Python's urllib judges the rest (tests/web). */
+/* urlpath, urlform, parturl: the tables of tricks, booleans, memory. Python's urllib judges the rest (tests/web). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
 
+#include "codec/parturl.h"
 #include "codec/urlform.h"
 #include "codec/urlpath.h"
 
@@ -137,13 +138,30 @@ static void test_booleans(void **state)
     arena_free(&a);
 }
 
+/* FORMAT's link (protocol 2, 9.3) in a buffer that is large enough, exactly large enough, and too small by one. */
+static void test_part_urls(void **state)
+{
+    static const char want[] =
+        "/Session/100042-k2Vb7QmZ0xT4LrNcYpWd/MIME/a%2Fb/512-02-01-B/m%20%C3%A9.wav";
+    (void)state;
+    for (size_t cap = sizeof want - 2; cap <= sizeof want; cap++) {
+        struct buf b;
+        buf_init(&b, cap);
+        parturl_make(&b, STR("100042-k2Vb7QmZ0xT4LrNcYpWd"), STR("a/b"), 512, STR("02-01"),
+                     STR("../m \xc3\xa9.wav"));
+        assert_int_equal(buf_err(&b), cap < sizeof want - 1 ? ERR_NOMEM : ERR_OK);
+        if (!b.failed)
+            assert_true(str_eq(buf_slice(&b), str_of(want)));
+        buf_free(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tricks),
-        cmocka_unit_test(test_form_of_targets),
-        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_booleans),
+        cmocka_unit_test(test_tricks),    cmocka_unit_test(test_form_of_targets),
+        cmocka_unit_test(test_memory),    cmocka_unit_test(test_booleans),
+        cmocka_unit_test(test_part_urls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
