@@ -66,14 +66,14 @@ void url_encode(struct buf *to, struct str text)
     }
 }
 
-static bool legal_target(struct str target)
+static bool is_legal(struct str path)
 {
-    for (size_t i = 0; i < target.n; i++) {
-        unsigned char c = (unsigned char)target.p[i];
-        if (c <= 0x20 || c == 0x7f || c == '#')
+    for (size_t i = 0; i < path.n; i++) {
+        unsigned char c = (unsigned char)path.p[i];
+        if (c <= 0x20 || c == 0x7f || c == '#' || c == '?')
             return false;
     }
-    return target.n != 0 && target.p[0] == '/';
+    return path.n != 0 && path.p[0] == '/';
 }
 
 static enum err read_segment(struct arena *a, struct str raw, struct urlseg *seg)
@@ -87,16 +87,12 @@ static enum err read_segment(struct arena *a, struct str raw, struct urlseg *seg
     return ERR_OK;
 }
 
-enum err urlpath_parse(struct arena *a, struct str target, struct urlpath *out)
+enum err urlpath_parse(struct arena *a, struct str path, struct urlpath *out)
 {
-    struct str rest, raw;
-    if (!legal_target(target))
+    struct str rest = str_sub(path, 1, path.n), raw;
+    if (!is_legal(path))
         return ERR_SYNTAX;
-    size_t mark = str_find(target, '?');
-    out->path = str_sub(target, 0, mark);
-    out->query = mark < target.n ? str_sub(target, mark + 1, target.n) : STR_NONE;
     out->n = 0;
-    rest = str_sub(out->path, 1, out->path.n);
     while (str_split(&rest, '/', &raw)) {
         if (out->n == URLPATH_SEGMENTS)
             return ERR_TOO_LONG;

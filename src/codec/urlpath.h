@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: The ximssd authors
 #pragma once
 /*
- * urlpath: percent-encoding (RFC 3986, 2.1) and the path of a request target (RFC 9112, 3.2.1; protocol 1, 4.1). Pure.
+ * urlpath: percent-encoding (RFC 3986, 2.1) and paths (RFC 3986, 3.3; protocol 1, 4.1). Pure.
  *
  * Everything that comes out is UTF-8 without zero bytes; "%" without two digits, "%00", overlong forms and anything else that
  * is not UTF-8 are refused. Other control characters may be in it. Decoding happens once: "%252e" is "%2e".
@@ -28,15 +28,13 @@ struct urlseg {
 };
 
 struct urlpath {
-    struct str path;  /* as it came */
-    struct str query; /* as it came, what stands behind the first '?'; .p == NULL: there is none */
-    uint32_t n;       /* 1 at least: "/" has one empty segment, "/a/" has "a" and "" */
+    uint32_t n; /* 1 at least: "/" has one empty segment, "/a/" has "a" and "" */
     struct urlseg seg[URLPATH_SEGMENTS];
 };
 
 /*
  * Cuts the path at '/', then decodes each segment. Nothing is resolved, joined or left out: whoever makes a name from segments
- * looks at `slash`, `dots` and empty ones. ERR_SYNTAX: not of the form "/...", or '#', blanks or control characters in it
- * (in the query, too), or a segment cannot be decoded; ERR_TOO_LONG: more than URLPATH_SEGMENTS; ERR_NOMEM.
+ * looks at `slash`, `dots` and empty ones. ERR_SYNTAX: not of the form "/...", or '#', '?', blanks or control characters in
+ * it, or a segment cannot be decoded; ERR_TOO_LONG: more than URLPATH_SEGMENTS; ERR_NOMEM.
  */
-enum err urlpath_parse(struct arena *a, struct str target, struct urlpath *out) CHECKED;
+enum err urlpath_parse(struct arena *a, struct str path, struct urlpath *out) CHECKED;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: The ximssd authors
 /*
- * Request targets and forms. Whatever comes out is UTF-8 without zero bytes; what is encoded again decodes to the same; pieces
+ * Paths and forms. Whatever comes out is UTF-8 without zero bytes; what is encoded again decodes to the same; pieces
  * of the path put together again are the path; the URL that is made of a part is read as that part.
  */
 #include "base/utf8.h"
@@ -43,8 +43,8 @@ static void check_path(struct arena *a, struct buf *b, struct str in)
     if (urlpath_parse(a, in, &p) != ERR_OK)
         return;
     size_t slashes = 0;
-    for (size_t i = 0; i < p.path.n; i++)
-        slashes += p.path.p[i] == '/';
+    for (size_t i = 0; i < in.n; i++)
+        slashes += in.p[i] == '/';
     BUG_IF(slashes != p.n || p.n > URLPATH_SEGMENTS);
     for (uint32_t i = 0; i < p.n; i++) {
         struct str text = p.seg[i].text;

@@ -70,8 +70,6 @@ static void dump_path(struct ask *a)
     error(e);
     if (e != ERR_OK)
         return;
-    member("path", p.path);
-    member("query", p.query);
     printf(",\"segments\":[");
     for (uint32_t i = 0; i < p.n; i++) {
         printf("%s[", i != 0 ? "," : "");
