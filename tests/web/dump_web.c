@@ -8,7 +8,9 @@
 #include <stdlib.h>
 
 #include "codec/filename.h"
+#include "codec/forwarded.h"
 #include "codec/parturl.h"
+#include "codec/proxyline.h"
 #include "codec/urlform.h"
 #include "codec/urlpath.h"
 
@@ -146,13 +148,59 @@ static void dump_parturl(struct ask *a)
     buf_free(&b);
 }
 
+static void dump_ip(const struct ip *ip)
+{
+    char text[IP_TEXT_MAX];
+    ip_print(ip, text);
+    printf(",\"ip\":\"%s\"", text);
+}
+
+static void dump_proxy(struct ask *a)
+{
+    struct proxyline p;
+    size_t used;
+    enum err e = proxyline_read(a->arg[0], &used, &p);
+    error(e);
+    if (e != ERR_OK)
+        return;
+    printf(",\"used\":%zu,\"given\":%d", used, p.given);
+    if (p.given) {
+        dump_ip(&p.ip);
+        printf(",\"port\":%u", p.port);
+    }
+}
+
+/* Arguments: trusted networks, peer, then lines with 'F' (Forwarded) or 'X' in front. */
+static void dump_forwarded(struct ask *a)
+{
+    struct addrlist trusted;
+    struct forwarded f;
+    struct ip ip;
+    addrlist_init(&trusted);
+    BUG_IF(addrlist_parse(&trusted, a->arg[0], NULL) != ERR_OK);
+    BUG_IF(ip_parse(a->arg[1], &ip) != ERR_OK);
+    forwarded_init(&f, &trusted, &ip);
+    for (uint32_t i = 2; i < a->n; i++) {
+        struct str value = str_sub(a->arg[i], 1, a->arg[i].n);
+        if (a->arg[i].p[0] == 'F')
+            forwarded_add(&f, value);
+        else
+            forwarded_add_x(&f, value);
+    }
+    bool known = forwarded_client(&f, &ip);
+    error(ERR_OK);
+    if (known)
+        dump_ip(&ip);
+    addrlist_free(&trusted);
+}
+
 static const struct {
     const char *word;
     void (*dump)(struct ask *a);
 } rows[] = {
     {"decode", dump_decode},   {"encode", dump_encode},     {"path", dump_path},
     {"form", dump_form},       {"filename", dump_filename}, {"part", dump_part},
-    {"parturl", dump_parturl},
+    {"parturl", dump_parturl}, {"proxy", dump_proxy},       {"forwarded", dump_forwarded},
 };
 
 static struct str unhex(struct arena *a, struct str s)
