@@ -143,14 +143,17 @@ static void check_protocol(struct load *l, size_t i)
 {
     struct conf_listener *x = &l->c->listeners[i];
     uint32_t tls_line = listener_line(l, i, ROW_AT_listener_tls);
-    if (x->protocol == CONF_HTTP || x->protocol == CONF_ADMIN)
+    bool starttls = x->protocol == CONF_XIMSS || x->protocol == CONF_ADMIN;
+    if (x->protocol == CONF_ADMIN)
         problem_add(l->bad, listener_line(l, i, ROW_AT_listener_protocol),
-                    "protocol '%s' is not in this version; allowed is ximss or lmtp",
-                    x->protocol == CONF_HTTP ? "http" : "admin");
-    if (x->protocol == CONF_LMTP && x->tls == CONF_TLS_STARTTLS) {
+                    "protocol 'admin' is not in this version; allowed is ximss, http or lmtp");
+    if (x->proxy_protocol && x->protocol != CONF_HTTP)
+        problem_add(l->bad, listener_line(l, i, ROW_AT_listener_proxy_protocol),
+                    "only a listener for http has 'proxy_protocol'");
+    if (!starttls && x->tls == CONF_TLS_STARTTLS) {
         if (tls_line != 0)
-            problem_add(l->bad, tls_line,
-                        "a listener for lmtp has no starttls; allowed is no or yes");
+            problem_add(l->bad, tls_line, "a listener for %s has no starttls; allowed is no or yes",
+                        x->protocol == CONF_HTTP ? "http" : "lmtp");
         x->tls = CONF_TLS_NO;
     }
     if (x->allow.n != 0 && x->deny.n != 0)

@@ -75,11 +75,12 @@ static void unknown_section(struct load *l, const struct ini_item *item)
         problem_add(l->bad, item->line, "unknown section [%.*s]; did you mean [%.*s]?",
                     STR_FMT(word), STR_FMT(near.best));
     else
-        problem_add(l->bad, item->line,
-                    "unknown section [%.*s]; there are server, tls, login, limits, lmtp, postman, "
-                    "listener NAME and "
-                    "domain NAME",
-                    STR_FMT(word));
+        problem_add(
+            l->bad, item->line,
+            "unknown section [%.*s]; there are server, tls, login, limits, lmtp, http, postman, "
+            "listener NAME and "
+            "domain NAME",
+            STR_FMT(word));
 }
 
 static enum err open_listener(struct load *l, const struct ini_item *item)

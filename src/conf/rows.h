@@ -61,7 +61,7 @@ enum row_place {
     ROWS_COUNT
 };
 
-#define ROW_SECTIONS 8
+#define ROW_SECTIONS 9
 
 extern const struct row rows[ROWS_COUNT];
 extern const struct row_section row_sections[ROW_SECTIONS];
