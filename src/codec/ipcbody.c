@@ -33,7 +33,7 @@ void ipc_login_put(struct buf *b, const struct ipc_login *l)
     ipc_put_u32(b, l->place);
     put_addr(b, l->addr);
     ipc_put_str(b, l->domain);
-    ipc_put_str(b, l->request_id);
+    ipc_put_opt(b, l->request_id);
     ipc_put_opt(b, l->method);
     ipc_put_opt(b, l->auth_data);
     ipc_put_opt(b, l->user_name);
@@ -50,7 +50,7 @@ enum err ipc_login_get(struct str body, struct ipc_login *l)
     l->place = ipc_get_u32(&in);
     get_addr(&in, l->addr);
     l->domain = ipc_get_str(&in);
-    l->request_id = ipc_get_str(&in);
+    l->request_id = ipc_get_opt(&in);
     l->method = ipc_get_opt(&in);
     l->auth_data = ipc_get_opt(&in);
     l->user_name = ipc_get_opt(&in);
@@ -68,7 +68,7 @@ void ipc_attach_put(struct buf *b, const struct ipc_attach *a)
     ipc_put_u32(b, a->worker_generation);
     ipc_put_u32(b, a->flags);
     put_addr(b, a->addr);
-    ipc_put_str(b, a->request_id);
+    ipc_put_opt(b, a->request_id);
     ipc_put_str(b, a->name);
     ipc_put_str(b, a->real_name);
     ipc_put_str(b, a->old_session);
@@ -83,9 +83,59 @@ enum err ipc_attach_get(struct str body, struct ipc_attach *a)
     a->worker_generation = ipc_get_u32(&in);
     a->flags = ipc_get_u32(&in);
     get_addr(&in, a->addr);
-    a->request_id = ipc_get_str(&in);
+    a->request_id = ipc_get_opt(&in);
     a->name = ipc_get_str(&in);
     a->real_name = ipc_get_str(&in);
     a->old_session = ipc_get_str(&in);
+    return ipc_in_end(&in);
+}
+
+void ipc_http_put(struct buf *b, const struct ipc_http *h)
+{
+    ipc_put_u32(b, h->kind);
+    ipc_put_u32(b, h->flags);
+    ipc_put_u32(b, h->max_wait);
+    ipc_put_u64(b, h->seq);
+    put_addr(b, h->addr);
+    ipc_put_str(b, h->url_id);
+    ipc_put_opt(b, h->cookie);
+    buf_str(b, h->body);
+}
+
+enum err ipc_http_get(struct str body, struct ipc_http *h)
+{
+    struct ipc_in in = {body, false};
+    h->kind = ipc_get_u32(&in);
+    h->flags = ipc_get_u32(&in);
+    h->max_wait = ipc_get_u32(&in);
+    h->seq = ipc_get_u64(&in);
+    get_addr(&in, h->addr);
+    h->url_id = ipc_get_str(&in);
+    h->cookie = ipc_get_opt(&in);
+    h->body = ipc_get_rest(&in);
+    if (h->kind >= IPC_HTTP_KINDS)
+        in.bad = true;
+    return ipc_in_end(&in);
+}
+
+void ipc_http_reply_put(struct buf *b, const struct ipc_http_reply *r)
+{
+    ipc_put_u32(b, r->status);
+    ipc_put_u64(b, r->length);
+    ipc_put_str(b, r->type);
+    ipc_put_str(b, r->cookie);
+    buf_str(b, r->body);
+}
+
+enum err ipc_http_reply_get(struct str body, struct ipc_http_reply *r)
+{
+    struct ipc_in in = {body, false};
+    r->status = ipc_get_u32(&in);
+    r->length = ipc_get_u64(&in);
+    r->type = ipc_get_str(&in);
+    r->cookie = ipc_get_str(&in);
+    r->body = ipc_get_rest(&in);
+    if (r->body.n > r->length)
+        in.bad = true;
     return ipc_in_end(&in);
 }

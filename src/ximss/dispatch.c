@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "codec/xout.h"
 #include "codec/xscan.h"
+#include "ximss/binding.h"
 #include "ximss/folder.h"
 #include "ximss/ops.h"
 
@@ -84,26 +85,56 @@ static void read_message(struct req *r, struct str message)
         decide(r, e);
 }
 
-/* Takes the next message into a request of its own. false: there is none, or no memory for one now. */
-static bool next_request(struct session *s)
+static struct req *new_request(struct session *s)
 {
-    uint32_t n;
-    struct req *r;
+    struct req *r = calloc(1, sizeof *r);
 
-    if (s->queue.n == 0)
-        return false;
-    r = calloc(1, sizeof *r);
     if (r == NULL)
-        return false;
-    memcpy(&n, s->queue.p, sizeof n);
+        return NULL;
     r->s = s;
-    r->bytes = n;
     arena_init(&r->arena, s->x->limits.request_memory);
     buf_init(&r->spill, s->x->limits.answer);
+    return r;
+}
+
+/* Of a message over TCP. */
+static void take_message(struct session *s, struct req *r)
+{
+    uint32_t n;
+
+    memcpy(&n, s->queue.p, sizeof n);
+    r->bytes = n;
     read_message(r, (struct str){s->queue.p + sizeof n, n});
     buf_consume(&s->queue, sizeof n + n);
     if (s->queue.n == 0)
         buf_free(&s->queue);
+}
+
+/* Of a batch over HTTP, which has been parsed as a whole. */
+static void take_element(struct session *s, struct req *r)
+{
+    r->root = binding_next(s->binding);
+    r->arena.secret = binding_is_secret(s->binding);
+    s->queue_count++;
+    enum err e = check_head(r);
+    if (e != ERR_OK)
+        decide(r, e);
+}
+
+/* Takes the next message into a request of its own. false: there is none, or no memory for one now. */
+static bool next_request(struct session *s)
+{
+    struct req *r;
+
+    if (s->queue.n == 0 && (s->binding == NULL || !binding_has_next(s->binding)))
+        return false;
+    r = new_request(s);
+    if (r == NULL)
+        return false;
+    if (s->binding == NULL)
+        take_message(s, r);
+    else
+        take_element(s, r);
     s->req = r;
     return true;
 }

@@ -6,6 +6,7 @@
 
 #include "codec/xout.h"
 #include "ximss/alert.h"
+#include "ximss/binding.h"
 #include "ximss/folder.h"
 #include "ximss/req.h"
 
@@ -53,7 +54,6 @@ enum err session_new(struct ximss *x, struct store *store, const struct session_
     s->conn = info->conn;
     s->bank = info->bank;
     s->worker = info->worker;
-    s->transport = info->transport;
     s->must_change = info->must_change;
     s->idle_timeout = IDLE_DEFAULT;
     buf_init(&s->queue, SIZE_MAX);
@@ -99,7 +99,7 @@ void session_greet(const struct session *s, struct str login_id, struct buf *out
         hex[i] = "0123456789abcdef"[random >> (28 - 4 * i) & 15];
     hex[8] = '\0';
     xout_open(out, "session");
-    xout_attr(out, "id", login_id);
+    xout_attr_opt(out, "id", login_id);
     xout_attr(out, "urlID", s->url_id);
     xout_attr(out, "userName", s->name);
     if (s->real_name.n != 0)
@@ -139,6 +139,8 @@ bool session_has_work(const struct session *s)
 {
     if (s->closing || (s->req == NULL && s->queue.n != 0))
         return true;
+    if (s->req == NULL && s->binding != NULL)
+        return binding_has_next(s->binding);
     return s->req != NULL && !req_waits(s->req);
 }
 

@@ -17,8 +17,7 @@
 struct store;
 struct req;
 struct folder;
-
-enum transport { TRANSPORT_TCP, TRANSPORT_HTTP };
+struct binding;
 
 /* What auth says at `attach`; the strings are copied. */
 struct session_info {
@@ -27,7 +26,6 @@ struct session_info {
     uint16_t bank;
     uint16_t worker; /* TCP: who holds the connection */
     uint32_t conn;
-    enum transport transport;
     bool must_change;     /* the password has expired */
     struct str name;      /* canonical, dora@harbor.example */
     struct str real_name; /* may be empty */
@@ -45,7 +43,6 @@ struct session {
     uint32_t conn;
     uint16_t bank;
     uint16_t worker;
-    enum transport transport;
     struct str name, real_name, url_id, address; /* in `texts` */
     char *texts;
     char *client_name;      /* setClientName, zero-terminated; NULL: not said */
@@ -62,7 +59,8 @@ struct session {
     uint32_t folder_count;
     uint32_t folder_room;
 
-    struct alerts *alerts; /* that wait to be shown (alert.h); NULL: none */
+    struct binding *binding; /* over HTTP (binding.h), the keeper's; NULL: over TCP */
+    struct alerts *alerts;   /* that wait to be shown (alert.h); NULL: none */
 
     struct session *peer;         /* next session of the account (hub) */
     struct session *waiting_next; /* hub's line of sessions with async output */
@@ -85,7 +83,7 @@ void session_free(struct session **s);
 
 /*
  * Writes the data message of a login over TCP (protocol 1, 3.7): `session`, with the id of the login request (as
- * un-escaped text). The response behind it is the door's, who knows when the request came.
+ * un-escaped text; .p == NULL: without, which is what clients over HTTP need). The response behind it is the door's, who knows when the request came.
  */
 void session_greet(const struct session *s, struct str login_id, struct buf *out);
 

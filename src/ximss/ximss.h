@@ -17,6 +17,9 @@ struct ximss_limits {
     size_t message;          /* longest single request */
     size_t request_memory;   /* arena of one request */
     size_t answer;           /* an answer that exists in memory as a whole (folderRead) */
+    size_t reply;            /* of a whole reply over HTTP; beyond: the session ends */
+    size_t
+        reply_kept; /* of one that is kept for repeats, and of what waits for polls (protocol 1, 4.6, 4.8) */
     int64_t slice_time; /* ns after which a slice takes up no further row or step (design 2.1) */
     uint32_t protocol_errors; /* more of them end the session (protocol 1, 1.7) */
     uint32_t folders;         /* open folders of a session; beyond: 585 */
