@@ -309,46 +309,97 @@ static void say_connected(const struct tcp_conn *c, int fd, const struct conf_li
     log_write(LOG_MAJOR, "XIMSSI", c->id, tcp_who(c, peer), "got connection on %s", text);
 }
 
+/* Everything but the connection itself, which is open or about to be opened. */
+CHECKED static enum err make(struct tcp_door *d, struct tcp_conn *c, const struct listen_addr *peer,
+                             uint32_t id, uint32_t place)
+{
+    c->door = d;
+    c->id = id;
+    c->place = place;
+    timer_init(&c->idle, idle_over);
+    c->row = shm_row_alloc(d->shm);
+    c->login = tcp_login_new(c, peer);
+    enum err e = c->login != NULL && c->row != SHM_NO_ROW ? idmap_put(&d->conns, id, c) : ERR_NOMEM;
+    if (e == ERR_OK)
+        return ERR_OK;
+    tcp_login_free(&c->login);
+    if (c->row != SHM_NO_ROW)
+        shm_row_free(d->shm, c->row);
+    return e;
+}
+
+static void begin(struct tcp_conn *c, const struct listen_addr *peer, bool tls)
+{
+    struct tcp_door *d = c->door;
+    publish(c, peer, tls);
+    shm_count_add(d->shm, SHM_XIMSS_ACTIVE, 1);
+    shm_count_add(d->shm, SHM_XIMSS_TOTAL, 1);
+    tcp_restart_idle(c);
+}
+
 void tcp_door_accept(struct tcp_door *d, int fd, const struct listen_addr *peer, uint32_t id,
                      uint32_t place, const struct conf_listener *l)
 {
     struct tcp_conn *c = calloc(1, sizeof *c);
     bool tls = l->tls == CONF_TLS_YES;
-    enum err e = c != NULL ? ERR_OK : ERR_NOMEM;
-    if (e == ERR_OK) {
-        c->door = d;
-        c->id = id;
-        c->place = place;
-        c->tls_mode = (uint8_t)l->tls;
-        c->row = shm_row_alloc(d->shm);
-        timer_init(&c->idle, idle_over);
-        c->login = tcp_login_new(c, peer);
-        if (c->login == NULL || c->row == SHM_NO_ROW || (tls && d->tls == NULL))
-            e = ERR_NOMEM;
-    }
-    if (e == ERR_OK)
-        e = idmap_put(&d->conns, id, c);
+    enum err e = c != NULL && (!tls || d->tls != NULL) ? make(d, c, peer, id, place) : ERR_NOMEM;
     if (e == ERR_OK &&
-        (e = conn_open(&c->conn, d->net, fd, &first_ops, tls ? d->tls : NULL)) != ERR_OK)
+        (e = conn_open(&c->conn, d->net, fd, &first_ops, tls ? d->tls : NULL)) != ERR_OK) {
         idmap_remove(&d->conns, id);
+        tcp_login_free(&c->login);
+        shm_row_free(d->shm, c->row);
+    }
     if (e != ERR_OK) {
         close(fd);
-        if (c != NULL) {
-            tcp_login_free(&c->login);
-            if (c->row != SHM_NO_ROW)
-                shm_row_free(d->shm, c->row);
-            free(c);
-        }
+        free(c);
         d->host.closed(d->host.ctx, id, place);
         return;
     }
-    publish(c, peer, tls);
-    shm_count_add(d->shm, SHM_XIMSS_ACTIVE, 1);
-    shm_count_add(d->shm, SHM_XIMSS_TOTAL, 1);
-    tcp_restart_idle(c);
+    c->tls_mode = (uint8_t)l->tls;
+    begin(c, peer, tls);
     say_connected(c, fd, l);
     if (d->stopping)
         tcp_bye(c, IPC_WHY_SHUTDOWN);
+}
+
+/* A connection that could not be made ours: it ends, and somebody has to free it. */
+static void on_orphan_data(struct conn *conn, struct str in)
+{
+    (void)conn;
+    (void)in;
+}
+
+static void on_orphan_closed(struct conn *conn, enum conn_end why)
+{
+    (void)why;
+    free(CONTAINER_OF(conn, struct tcp_conn, conn));
+}
+
+static const struct conn_ops orphan_ops = {.on_data = on_orphan_data,
+                                           .on_closed = on_orphan_closed};
+
+void tcp_door_adopt(struct tcp_door *d, struct tcp_conn *c, const struct listen_addr *peer,
+                    uint32_t id, uint32_t place, struct str fresh, bool eof)
+{
+    char who[LISTEN_TEXT];
+    memset((char *)c + sizeof c->conn, 0, sizeof *c - sizeof c->conn);
+    c->conn.ops = &orphan_ops;
+    if (make(d, c, peer, id, place) != ERR_OK) {
+        d->host.closed(d->host.ctx, id, place);
+        conn_abort(&c->conn);
+        return;
+    }
+    c->conn.ops = &usual_ops;
+    c->tls_mode = CONF_TLS_NO; /* a listener for http has no starttls */
+    begin(c, peer, false);
+    shm_count_add(d->shm, SHM_XIMSS_PASSED, 1);
+    log_write(LOG_MAJOR, "XIMSSI", c->id, tcp_who(c, who), "taken over from an HTTP port");
+    if (conn_is_tls(&c->conn))
+        on_tls(&c->conn, NULL);
+    if (d->stopping)
+        tcp_bye(c, IPC_WHY_SHUTDOWN);
+    c->eof = eof;
+    tcp_input(&c->conn, fresh);
 }
 
 /* --- packets */

@@ -139,6 +139,13 @@ enum err tcp_door_init(struct tcp_door *d) CHECKED;
 void tcp_door_accept(struct tcp_door *d, int fd, const struct listen_addr *peer, uint32_t id,
                      uint32_t place, const struct conf_listener *l);
 
+/*
+ * A connection that came to a listener for http and began with `<` (protocol 1, 4.12): *c is its memory, of which only c->conn is
+ * filled and open; what else was in it is gone. fresh: what it has said. eof: and will say.
+ */
+void tcp_door_adopt(struct tcp_door *d, struct tcp_conn *c, const struct listen_addr *peer,
+                    uint32_t id, uint32_t place, struct str fresh, bool eof);
+
 /* Packets of auth and keepers for connections of this door. */
 void tcp_door_item(struct tcp_door *d, struct bus_peer *from, const struct ipc_item *it);
 /* A new auth: logins that the old one did not answer are put to it once. */

@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "codec/xout.h"
 #include "codec/xscan.h"
+#include "doors/before.h"
 #include "doors/tcp.h"
-#include "ximss/ops.h"
 #include "ximss/vocab.h"
 
 static void protocol_error(struct tcp_conn *c, struct str id, enum err e)
@@ -73,12 +73,10 @@ static void op_read_strings(struct tcp_conn *c, const struct xelem *e, struct st
     tcp_respond(c, id, err);
 }
 
-static void op_disabled(struct tcp_conn *c, const struct xelem *e, struct str id, enum err disabled)
+static void op_disabled(struct tcp_conn *c, const struct xelem *e, struct str id, enum op_id op)
 {
-    bool complete = xelem_attr(e, "userName").p != NULL &&
-                    (disabled != ERR_SIGNUP_DISABLED || xelem_attr(e, "password").p != NULL);
     tcp_target_domain(c, e);
-    tcp_respond(c, id, complete ? disabled : ERR_ATTR_MISSING);
+    tcp_respond(c, id, before_disabled(e, op));
 }
 
 /* Flash Player's question, the one message without id (protocol 1, section 5). */
@@ -114,23 +112,12 @@ static bool flash_policy(struct tcp_conn *c, const struct xelem *e)
 
 /* --- dispatch */
 
-/* What is wrong before any operation has a say, in the order of protocol/errors.md. */
-static enum err check_head(enum op_id op, struct str id, struct str exe_time, int64_t *wanted)
-{
-    enum err e = ops_check(op, false);
-    if (e != ERR_OK)
-        return e;
-    if (id.n > XMSG_ID_MAX || (exe_time.p != NULL && str_i64(str_trim(exe_time), wanted) != ERR_OK))
-        return ERR_ATTR_VALUE;
-    return ERR_OK;
-}
-
 static void run(struct tcp_conn *c, const struct xelem *e, struct str id, struct str behind)
 {
     enum op_id op = optag_find(e->name);
-    int64_t wanted = 0;
-    enum err err = check_head(op, id, xelem_attr(e, "exeTime"), &wanted);
-    c->login->since = err == ERR_OK && wanted != 0 ? clock_mono() : 0;
+    bool timed;
+    enum err err = before_check(e, op, id, &timed);
+    c->login->since = timed ? clock_mono() : 0;
     if (err != ERR_OK) {
         tcp_respond(c, id, err);
         return;
@@ -160,10 +147,8 @@ static void run(struct tcp_conn *c, const struct xelem *e, struct str id, struct
         break;
     case OP_RECOVER_PASSWORD:
     case OP_PASSWORD_RECOVER:
-        op_disabled(c, e, id, ERR_RECOVERY_DISABLED);
-        break;
     case OP_SIGNUP:
-        op_disabled(c, e, id, ERR_SIGNUP_DISABLED);
+        op_disabled(c, e, id, op);
         break;
     case OP_READ_STRINGS:
         op_read_strings(c, e, id);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "codec/ipcbody.h"
 #include "codec/xout.h"
+#include "doors/before.h"
 #include "doors/tcp.h"
 
 #define ANSWER_TIME (10 * CLOCK_SEC) /* auth's, for one question (design 2.3) */
@@ -260,33 +261,12 @@ void tcp_login_features(struct tcp_conn *c, const struct xelem *e, struct str id
 
 static void features(struct tcp_conn *c, const struct ipc_item *it)
 {
-    struct ipc_in in = {it->body, false};
-    struct str domain = ipc_get_str(&in), methods = ipc_get_str(&in), nonce = ipc_get_str(&in);
-    struct str language = ipc_get_str(&in), method;
     struct buf *b = &c->door->scratch;
-    if (ipc_in_end(&in) != ERR_OK) { /* auth had no memory for it */
-        tell(c, ERR_NOMEM);
-        return;
-    }
     buf_clear(b);
-    xout_open(b, "features");
-    xout_attr(b, "id", c->login->id);
-    xout_attr(b, "domain", domain);
-    xout_body(b);
-    if (tcp_can_starttls(c))
-        buf_lit(b, "<starttls/>");
-    while (str_split(&methods, ' ', &method)) {
-        if (method.n != 0)
-            xout_elem(b, "sasl", method);
-    }
-    if (nonce.n != 0)
-        xout_elem(b, "nonce", nonce);
-    if (language.n != 0)
-        xout_elem(b, "language", language);
-    xout_close(b, "features");
-    xout_end(b);
-    tcp_write_scratch(c);
-    tell(c, ERR_OK);
+    enum err e = before_features(it->body, c->login->id, tcp_can_starttls(c), b);
+    if (e == ERR_OK)
+        tcp_write_scratch(c);
+    tell(c, e);
 }
 
 /* --- auth's and keepers' answers */

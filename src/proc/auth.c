@@ -208,6 +208,18 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
     }
 }
 
+/* --- places in the gate of processes that are gone (design 2.4) */
+
+static bool has_places(enum ipc_role role)
+{
+    return role == IPC_ROLE_WORKER || role == IPC_ROLE_KEEPER;
+}
+
+static uint32_t owner_of(enum ipc_role role, uint32_t number, uint32_t generation)
+{
+    return gate_owner(role == IPC_ROLE_KEEPER ? GATE_KEEPERS_AT + number : number, generation);
+}
+
 static void peer_up(struct child *c, struct child_peer *p)
 {
     struct auth_proc *a = c->data;
@@ -215,9 +227,9 @@ static void peer_up(struct child *c, struct child_peer *p)
         auth_hasher_up(a, p->bus.number);
     else if (p->bus.role == IPC_ROLE_KEEPER)
         auth_keeper_up(a);
-    else if (p->bus.role == IPC_ROLE_WORKER)
-        /* One before it may have died together with the auth before us. */
-        gate_clear_before(&a->gate, gate_owner(p->bus.number, p->bus.generation));
+    /* One before it may have died together with the auth before us. */
+    if (has_places(p->bus.role))
+        gate_clear_before(&a->gate, owner_of(p->bus.role, p->bus.number, p->bus.generation));
 }
 
 static void peer_gone(struct child *c, struct child_peer *p)
@@ -225,21 +237,20 @@ static void peer_gone(struct child *c, struct child_peer *p)
     struct auth_proc *a = c->data;
     if (p->bus.role == IPC_ROLE_HASHER)
         auth_hasher_gone(a, p->bus.number);
-    if (p->bus.role == IPC_ROLE_WORKER) {
+    if (p->bus.role == IPC_ROLE_WORKER)
         auth_logins_of_worker_gone(a, p->bus.number);
-        /* The dead worker's places in the gate (design 2.4). */
-        gate_clear_owner(&a->gate, gate_owner(p->bus.number, p->bus.generation));
-    }
+    if (has_places(p->bus.role))
+        gate_clear_owner(&a->gate, owner_of(p->bus.role, p->bus.number, p->bus.generation));
 }
 
-/* A worker and the auth before us died together, and the worker has no successor: of an upgrade it was an old one. */
+/* It and the auth before us died together, and a worker may have no successor: of an upgrade it was an old one. */
 static void gone_before(struct child *c, enum ipc_role role, uint32_t number, uint32_t generation)
 {
     struct auth_proc *a = c->data;
-    if (role != IPC_ROLE_WORKER)
+    if (!has_places(role))
         return;
-    gate_clear_owner(&a->gate, gate_owner(number, generation));
-    gate_clear_before(&a->gate, gate_owner(number, generation));
+    gate_clear_owner(&a->gate, owner_of(role, number, generation));
+    gate_clear_before(&a->gate, owner_of(role, number, generation));
 }
 
 static void tick(struct timer *t)

@@ -27,7 +27,7 @@ struct auth_login {
     uint32_t asked_bank; /* of that keeper */
     uint32_t flags;      /* of the LOGIN */
     uint32_t place;      /* of the connection in the gate */
-    char *request_id;
+    char *request_id;    /* NULL: it had none */
     size_t request_id_n;
     bool noted;        /* how it ended stands in the memory of attempts */
     int64_t attach_by; /* success, but its keeper is not there: until when to wait; else 0 */
@@ -163,7 +163,10 @@ static bool attach(struct auth_login *l)
         .worker_generation = l->worker_generation,
         .flags = (l->s.tls ? IPC_ATTACH_TLS : 0u) |
                  ((l->flags & IPC_LOGIN_TLS13) != 0 ? IPC_ATTACH_TLS13 : 0u) |
-                 (l->s.must_change ? IPC_ATTACH_MUST_CHANGE : 0u),
+                 (l->s.must_change ? IPC_ATTACH_MUST_CHANGE : 0u) |
+                 ((l->flags & IPC_LOGIN_HTTP) != 0 ? IPC_ATTACH_HTTP : 0u) |
+                 ((l->flags & IPC_LOGIN_ANY_IP) != 0 ? IPC_ATTACH_ANY_IP : 0u) |
+                 ((l->flags & IPC_LOGIN_COOKIE) != 0 ? IPC_ATTACH_COOKIE : 0u),
         .request_id = {l->request_id, l->request_id_n},
         .name = name_str(&acc->name),
         .real_name = str_of(acc->real_name),
@@ -205,7 +208,9 @@ static void succeed(struct auth_login *l)
     note_clear(l);
     if (l->s.rehash)
         renew_verifiers(l);
-    if (!gate_session_begin(&l->a->gate, (struct gate_place){l->place, l->conn},
+    /* A session over HTTP gets its place from its keeper. */
+    if ((l->flags & IPC_LOGIN_HTTP) == 0 &&
+        !gate_session_begin(&l->a->gate, (struct gate_place){l->place, l->conn},
                             l->a->c->conf->login.max_sessions)) {
         give_up(l, REASON_SERVER_SESSIONS, ERR_TOO_MANY_SESSIONS);
         return;
@@ -360,13 +365,16 @@ void auth_login_begin(struct auth_proc *a, struct bus_peer *worker, const struct
                              .worker_generation = worker->generation,
                              .flags = in.flags,
                              .place = in.place};
-    l->request_id = malloc(in.request_id.n + 1);
-    if (l->request_id == NULL || idmap_put(&a->logins, key_of(l->worker, l->conn), l) != ERR_OK) {
+    if (in.request_id.p != NULL)
+        l->request_id = malloc(in.request_id.n + 1);
+    if ((l->request_id == NULL && in.request_id.p != NULL) ||
+        idmap_put(&a->logins, key_of(l->worker, l->conn), l) != ERR_OK) {
         free(l->request_id);
         free(l);
         return;
     }
-    memcpy(l->request_id, in.request_id.p, in.request_id.n);
+    if (l->request_id != NULL)
+        memcpy(l->request_id, in.request_id.p, in.request_id.n);
     l->request_id_n = in.request_id.n;
     struct sasl_login rq = {
         .method = in.method,

@@ -20,13 +20,14 @@ struct entry {
     uint32_t owner; /* 0: free */
     uint32_t id;
     uint32_t next_free; /* index + 1 */
-    uint32_t session;   /* 1: it has one */
+    uint16_t kind;      /* enum gate_kind */
+    uint16_t session;   /* 1: it has one */
     uint8_t addr[16];
 };
 
 struct address {
     uint8_t addr[16];
-    uint32_t count;
+    uint32_t count[GATE_KINDS];
     uint32_t used; /* a slot that was ever used ends no search */
     int64_t blocked_until;
 };
@@ -38,26 +39,26 @@ struct gate_mem {
     uint32_t nentries;
     uint32_t naddrs; /* power of two */
     uint32_t first_free;
-    uint32_t count;
-    uint32_t sessions; /* of them */
+    uint32_t count[GATE_KINDS];
+    uint32_t sessions; /* of XIMSS connections */
     uint32_t next_id;  /* 0..ID_COUNT-1, next to try */
     uint64_t said;     /* second << SAID_BITS | refusals that were logged in it */
     uint64_t ids[ID_WORDS];
     struct entry entries[];
 };
 
-static uint32_t addr_slots(uint32_t channels)
+static uint32_t addr_slots(uint32_t places)
 {
     uint32_t n = 1;
-    while (n < (channels + BLOCKED_SPARES) * 2)
+    while (n < (places + BLOCKED_SPARES) * 2)
         n *= 2;
     return n;
 }
 
-size_t gate_size(uint32_t channels)
+size_t gate_size(uint32_t places)
 {
-    return sizeof(struct gate_mem) + channels * sizeof(struct entry) + 16 +
-           addr_slots(channels) * sizeof(struct address);
+    return sizeof(struct gate_mem) + places * sizeof(struct entry) + 16 +
+           addr_slots(places) * sizeof(struct address);
 }
 
 static struct address *addrs_of(const struct gate *g)
@@ -68,10 +69,10 @@ static struct address *addrs_of(const struct gate *g)
 
 static void rebuild(struct gate *g);
 
-void gate_init(void *mem, uint32_t channels)
+void gate_init(void *mem, uint32_t places)
 {
     struct gate_mem *m = mem;
-    struct gate g = {.m = m, .nentries = channels, .naddrs = addr_slots(channels)};
+    struct gate g = {.m = m, .nentries = places, .naddrs = addr_slots(places)};
     arc4random_buf(m->key, sizeof m->key);
     m->nentries = g.nentries;
     m->naddrs = g.naddrs;
@@ -115,6 +116,14 @@ static void counted_form(uint8_t to[16], const uint8_t addr[16])
         memset(to + 8, 0, 8);
 }
 
+static bool is_free(const struct address *a, int64_t now)
+{
+    uint32_t n = 0;
+    for (int kind = 0; kind < GATE_KINDS; kind++)
+        n |= a->count[kind];
+    return !a->used || (n == 0 && a->blocked_until <= now);
+}
+
 /*
  * The slot of an address; with `make`, a free one when it has none. A slot is free when nothing is counted and no
  * block is in force; it stays `used`, so that searches go on past it.
@@ -128,7 +137,7 @@ static struct address *find_addr(struct gate *g, const uint8_t addr[16], bool ma
         struct address *a = &all[at];
         if (a->used && memcmp(a->addr, addr, 16) == 0)
             return a;
-        if (spare == NULL && (!a->used || (a->count == 0 && a->blocked_until <= now)))
+        if (spare == NULL && is_free(a, now))
             spare = a;
         if (!a->used)
             break;
@@ -175,23 +184,24 @@ static void rebuild(struct gate *g)
     struct gate_mem *m = g->m;
     struct address *all = addrs_of(g);
     for (uint32_t i = 0; i < g->naddrs; i++)
-        all[i].count = 0;
+        memset(all[i].count, 0, sizeof all[i].count);
     memset(m->ids, 0, sizeof m->ids);
-    m->count = 0;
+    memset(m->count, 0, sizeof m->count);
     m->sessions = 0;
     m->first_free = 0;
     for (uint32_t i = g->nentries; i-- != 0;) {
         struct entry *e = &m->entries[i];
         struct address *a = NULL;
-        if (e->owner != 0 && e->id >= GATE_ID_FIRST && e->id <= GATE_ID_LAST)
+        if (e->owner != 0 && e->kind < GATE_KINDS && e->id >= GATE_ID_FIRST &&
+            e->id <= GATE_ID_LAST)
             a = find_addr(g, e->addr, true, 0);
         if (a == NULL) {
             *e = (struct entry){.next_free = m->first_free};
             m->first_free = i + 1;
             continue;
         }
-        a->count++;
-        m->count++;
+        a->count[e->kind]++;
+        m->count[e->kind]++;
         m->sessions += e->session != 0;
         id_set(g, e->id, true);
     }
@@ -210,7 +220,23 @@ static void unlock(struct gate *g)
     gate_lock_give(&g->lock);
 }
 
-static enum gate_answer try_enter(struct gate *g, const struct gate_limits *lim, uint32_t owner,
+/* By numbers alone. */
+static enum gate_answer has_room(const struct gate_mem *m, enum gate_kind kind,
+                                 const struct gate_limits *lim, bool is_client)
+{
+    uint32_t count = __atomic_load_n(&m->count[kind], __ATOMIC_RELAXED);
+    uint32_t sessions = __atomic_load_n(&m->sessions, __ATOMIC_RELAXED);
+    if (count >= lim->channels || (!is_client && lim->channels - count <= lim->reserve))
+        return GATE_FULL;
+    if (kind == GATE_HTTP_SESSION && lim->sessions != 0 && count + sessions >= lim->sessions)
+        return GATE_FULL;
+    if (!is_client && lim->before_login != 0 && count - sessions >= lim->before_login)
+        return GATE_IDLERS;
+    return GATE_IN;
+}
+
+static enum gate_answer try_enter(struct gate *g, enum gate_kind kind,
+                                  const struct gate_limits *lim, uint32_t owner,
                                   const uint8_t addr[16], bool is_client, int64_t now,
                                   struct gate_place *place)
 {
@@ -218,16 +244,12 @@ static enum gate_answer try_enter(struct gate *g, const struct gate_limits *lim,
     struct address *a = find_addr(g, addr, true, now);
     uint32_t most = is_client ? lim->per_client_address : lim->per_address;
     uint32_t at = __atomic_load_n(&m->first_free, __ATOMIC_RELAXED) - 1; /* 0: none */
-    uint32_t count = __atomic_load_n(&m->count, __ATOMIC_RELAXED);
-    uint32_t sessions = __atomic_load_n(&m->sessions, __ATOMIC_RELAXED);
-    if (a != NULL && a->blocked_until > now)
+    if (kind == GATE_XIMSS && a != NULL && a->blocked_until > now)
         return GATE_BLOCKED;
-    if (at >= g->nentries || count >= lim->channels ||
-        (!is_client && lim->channels - count <= lim->reserve))
-        return GATE_FULL;
-    if (!is_client && lim->before_login != 0 && count - sessions >= lim->before_login)
-        return GATE_IDLERS;
-    if (a == NULL || (most != 0 && a->count >= most))
+    enum gate_answer room = at < g->nentries ? has_room(m, kind, lim, is_client) : GATE_FULL;
+    if (room != GATE_IN)
+        return room;
+    if (a == NULL || (most != 0 && a->count[kind] >= most))
         return GATE_ADDRESS_FULL;
     struct entry *e = &m->entries[at];
     *place = (struct gate_place){at, id_take(g)};
@@ -237,23 +259,24 @@ static enum gate_answer try_enter(struct gate *g, const struct gate_limits *lim,
     memcpy(e->addr, addr, 16);
     e->id = place->id;
     e->next_free = 0;
+    e->kind = (uint16_t)kind;
     e->session = 0;
     __atomic_store_n(&e->owner, owner, __ATOMIC_RELEASE);
-    a->count++;
-    m->count++;
+    a->count[kind]++;
+    m->count[kind]++;
     return GATE_IN;
 }
 
-enum gate_answer gate_enter(struct gate *g, const struct gate_limits *lim, uint32_t owner,
-                            const uint8_t addr[16], bool is_client_address, int64_t now,
-                            struct gate_place *place)
+enum gate_answer gate_enter(struct gate *g, enum gate_kind kind, const struct gate_limits *lim,
+                            uint32_t owner, const uint8_t addr[16], bool is_client_address,
+                            int64_t now, struct gate_place *place)
 {
     uint8_t counted[16];
     BUG_IF(owner == 0);
     counted_form(counted, addr);
     if (!lock(g))
         return GATE_FULL;
-    enum gate_answer got = try_enter(g, lim, owner, counted, is_client_address, now, place);
+    enum gate_answer got = try_enter(g, kind, lim, owner, counted, is_client_address, now, place);
     unlock(g);
     return got;
 }
@@ -263,10 +286,11 @@ static void free_entry(struct gate *g, uint32_t i)
     struct gate_mem *m = g->m;
     struct entry *e = &m->entries[i];
     struct address *a = find_addr(g, e->addr, false, 0);
-    if (a != NULL && a->count != 0)
-        a->count--;
+    uint32_t kind = e->kind < GATE_KINDS ? e->kind : GATE_XIMSS;
+    if (a != NULL && a->count[kind] != 0)
+        a->count[kind]--;
     id_set(g, e->id, false);
-    m->count--;
+    m->count[kind]--;
     m->sessions -= e->session != 0;
     *e = (struct entry){.next_free = m->first_free};
     m->first_free = i + 1;
@@ -294,7 +318,7 @@ bool gate_session_begin(struct gate *g, struct gate_place place, uint32_t most)
         return false;
     struct entry *e = entry_of(g, place);
     bool wants = e != NULL && e->session == 0;
-    bool room = most == 0 || g->m->sessions < most;
+    bool room = most == 0 || g->m->sessions + g->m->count[GATE_HTTP_SESSION] < most;
     if (wants && room) {
         e->session = 1;
         g->m->sessions++;
@@ -433,10 +457,10 @@ static uint32_t read_locked(struct gate *g, const uint32_t *word)
 
 uint32_t gate_sessions(struct gate *g)
 {
-    return read_locked(g, &g->m->sessions);
+    return read_locked(g, &g->m->sessions) + gate_count(g, GATE_HTTP_SESSION);
 }
 
-uint32_t gate_count(struct gate *g)
+uint32_t gate_count(struct gate *g, enum gate_kind kind)
 {
-    return read_locked(g, &g->m->count);
+    return read_locked(g, &g->m->count[kind]);
 }

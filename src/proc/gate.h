@@ -4,9 +4,9 @@
 /*
  * gate: exact limits of connections and the numbers of connections and sessions (design 2.4; protocol 1, 7.3, 9.1).
  *
- * One shared mapping, made by the master, used by workers and auth: a robust lock (proc/gate_lock.h) around a few
- * lines. One entry per counted connection is the truth; totals and the table of addresses are sums over the
- * entries, rebuilt when a process died inside the mutex. When a worker is gone, auth frees its entries. Nothing
+ * One shared mapping, made by the master, used by workers, keepers and auth: a robust lock (proc/gate_lock.h) around a few
+ * lines. One entry per counted connection, and per session over HTTP, is the truth; totals and the table of addresses are
+ * sums over the entries, rebuilt when a process died inside the mutex. When a worker or keeper is gone, auth frees its entries. Nothing
  * here is read by the public table or believed by the master.
  *
  * Whoever has been taken over can spoil what the table says, and no more: every process keeps its own copy of the
@@ -26,6 +26,14 @@
 
 struct gate_mem;
 
+/* What has a place. Each kind is counted by itself. */
+enum gate_kind {
+    GATE_XIMSS, /* a connection, with its session when it has one */
+    GATE_HTTP, /* a connection at a listener for http, as long as it speaks HTTP; its number is its name in the log */
+    GATE_HTTP_SESSION, /* owned by its keeper */
+    GATE_KINDS
+};
+
 /* One process's view. The fields are gate.c's. */
 struct gate {
     struct gate_mem *m;
@@ -33,20 +41,23 @@ struct gate {
     uint32_t nentries, naddrs;
 };
 
-/* Of a worker: never 0. */
+/* Of a worker, or a keeper: never 0. */
 #define GATE_GENERATION_AT 8
+#define GATE_KEEPERS_AT    0x80u /* numbers of keepers are counted from here on */
 static inline uint32_t gate_owner(uint32_t number, uint32_t generation)
 {
     return generation << GATE_GENERATION_AT | (number + 1);
 }
 
+/* For one kind. */
 struct gate_limits {
-    uint32_t channels;
+    uint32_t channels;           /* so many of the kind */
     uint32_t per_address;        /* 0: no limit */
     uint32_t per_client_address; /* the same for addresses that are client addresses */
     uint32_t reserve; /* with fewer free channels than this, only client addresses get in */
     uint32_t
         before_login; /* channels without a session; when there are so many, as above. 0: no limit */
+    uint32_t sessions; /* GATE_HTTP_SESSION: so many sessions of all kinds. 0: no limit */
 };
 
 enum gate_answer { GATE_IN, GATE_BLOCKED, GATE_FULL, GATE_IDLERS, GATE_ADDRESS_FULL };
@@ -56,20 +67,20 @@ struct gate_place {
     uint32_t id; /* GATE_ID_FIRST..GATE_ID_LAST, unused by anybody else until gate_leave() */
 };
 
-/* Bytes of a gate for so many channels. */
-size_t gate_size(uint32_t channels);
+/* Bytes of a gate for so many places of all kinds. */
+size_t gate_size(uint32_t places);
 /* Makes zeroed shared memory of gate_size() bytes a gate; once, by the master. */
-void gate_init(void *mem, uint32_t channels);
+void gate_init(void *mem, uint32_t places);
 /* The gate in memory that the master handed over. ERR_RANGE when the size does not fit what stands in it. */
 enum err gate_attach(struct gate *g, void *mem, size_t size) CHECKED;
 
 /*
  * Asks for a place. owner: a number of the asking process, not 0. now: clock_mono(). On GATE_IN *place is filled.
- * Order of checks: blocked, total with reserve, share before login, per address (protocol 1, 7.3).
+ * Order of checks: blocked (GATE_XIMSS only), total with reserve, share before login, per address (protocol 1, 7.3).
  */
-enum gate_answer gate_enter(struct gate *g, const struct gate_limits *lim, uint32_t owner,
-                            const uint8_t addr[16], bool is_client_address, int64_t now,
-                            struct gate_place *place);
+enum gate_answer gate_enter(struct gate *g, enum gate_kind kind, const struct gate_limits *lim,
+                            uint32_t owner, const uint8_t addr[16], bool is_client_address,
+                            int64_t now, struct gate_place *place);
 void gate_leave(struct gate *g, struct gate_place place);
 
 /*
@@ -100,6 +111,6 @@ bool gate_is_blocked(struct gate *g, const uint8_t addr[16], int64_t now);
 #define GATE_SAID 10
 bool gate_may_say(struct gate *g, int64_t now);
 
-/* Places taken now; and of them with a session. */
-uint32_t gate_count(struct gate *g);
+/* Places taken now, of one kind; and sessions, of all kinds. */
+uint32_t gate_count(struct gate *g, enum gate_kind kind);
 uint32_t gate_sessions(struct gate *g);

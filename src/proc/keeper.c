@@ -26,6 +26,8 @@ static void take_limits(struct keeper *k)
     l->set_elements = c->limits.set_elements;
     l->view_messages = c->limits.view_messages;
     l->inline_text = (uint32_t)c->limits.inline_text;
+    l->reply = c->http.reply;
+    l->reply_kept = c->http.reply_kept;
     k->x.legacy_mailbox = c->server.legacy_mailbox_attributes;
     k->x.version = c->server.version_text.p;
     struct frame_limits xml = settings_frame(c);
@@ -65,6 +67,7 @@ static enum err start(struct child *c)
     if (e != ERR_OK)
         return e;
     take_limits(k);
+    keeper_http_init(k);
     for (uint32_t bank = 0; bank < c->banks && e == ERR_OK; bank++) {
         if (banks_keeper(bank, k->keepers) == c->number)
             e = open_bank(k, bank);
@@ -90,6 +93,15 @@ static void of_worker(struct keeper *k, struct bus_peer *from, const struct ipc_
         break;
     case IPC_DELIVER:
         keeper_deliver(k, from, it);
+        break;
+    case IPC_HTTP:
+        keeper_http_take(k, from, it);
+        break;
+    case IPC_HTTP_CREDIT:
+        keeper_http_credit(k, from, it);
+        break;
+    case IPC_HTTP_DROP:
+        keeper_http_drop(k, from, it);
         break;
     default:
         break;

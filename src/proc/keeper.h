@@ -12,7 +12,9 @@
 #include "codec/ipcbody.h"
 #include "proc/banks.h"
 #include "proc/child.h"
+#include "proc/gate.h"
 #include "store/store.h"
+#include "ximss/binding.h"
 #include "ximss/dispatch.h"
 #include "ximss/session.h"
 #include "ximss/ximss.h"
@@ -27,15 +29,17 @@
     (10 * CLOCK_SEC) /* for a free helper; then the message is stored unparsed */
 
 struct keeper;
+struct kept_http;
 
 /* A session and what the keeper must know about it; session->user points here. */
 struct kept {
     struct keeper *k;
     struct session *s;
+    struct kept_http *http; /* over HTTP; NULL: over TCP */
     struct kept *next_ready, *next_writer;
     bool ready;       /* stands in the line */
     bool writer;      /* wrote in this round */
-    bool attached;    /* its connection is there */
+    bool attached;    /* its connection is there; over HTTP: its client has not ended it */
     bool said_end;    /* IPC_END went out */
     bool ended;       /* RUN_END came: free it after the round */
     uint32_t attempt; /* of the login that made it */
@@ -53,6 +57,33 @@ struct kept {
 };
 /* Beside worker, session and row an idle session has 400 bytes (design 9.9): this, and its share of maps, texts, gate. */
 _Static_assert(sizeof(struct kept) <= 208, "an idle session is budgeted");
+
+/*
+ * What a session over HTTP has beside that. It outlives the session for a while when the reply to its `bye` may be asked for
+ * again (protocol 1, 4.13).
+ */
+struct kept_http {
+    struct keeper *k;
+    struct kept *kept; /* NULL: the session is over */
+    struct binding *b;
+    struct gate_place place;
+    uint32_t row;        /* in the shared table */
+    bool killed;         /* by its client; a request still runs */
+    int64_t polls_since; /* clock_mono(), or 0 */
+    struct timer idle;   /* of the session, then of what outlives it */
+    struct timer life;
+    struct timer poll;
+};
+
+/* A request that a worker has brought, until the last byte of its answer is on its way. */
+struct exchange {
+    struct keeper *k;
+    struct kept_http *h; /* is to answer; NULL: the answer stands in `reply` */
+    uint32_t worker, worker_generation, conn, seq;
+    struct reply *reply;
+    size_t at;      /* of it, not sent yet */
+    int64_t credit; /* bytes that may be sent */
+};
 
 /* A message that is being delivered. */
 struct delivery {
@@ -81,7 +112,11 @@ struct keeper {
     struct ximss x;
     struct store *stores[BANKS_MAX]; /* NULL: not ours */
     uint32_t keepers;
-    struct idmap sessions; /* number -> struct kept */
+    struct idmap sessions;  /* number -> struct kept */
+    struct idmap http;      /* number -> struct kept_http */
+    struct idmap exchanges; /* worker and connection -> struct exchange */
+    struct gate gate;
+    struct binding_host binding_host;
     struct kept *ready, **ready_tail;
     struct delivery *parsing, **parsing_tail; /* wait for a helper */
     struct delivery *storing, **storing_tail; /* wait for the round */
@@ -107,9 +142,32 @@ void keeper_make_ready(struct kept *s);
 /* The number of the next question of this session, for the packet's seq. */
 uint32_t keeper_question(struct kept *s);
 void keeper_free_session(struct kept *s);
+/* The server ends it. */
+void keeper_end_session(struct kept *s, enum ipc_why why);
 /* Sends what stands in s->out; then END when `last`. */
 void keeper_send(struct kept *s, bool last);
 struct bus_peer *keeper_worker(const struct keeper *k, uint32_t number, uint32_t generation);
+
+/* --- keeper_http.c: sessions over HTTP */
+void keeper_http_init(struct keeper *k);
+/* For a session that has just been made, with the place that was got for it. */
+enum err keeper_http_begin(struct kept *s, const struct ipc_attach *a,
+                           struct gate_place place) CHECKED;
+/* A number for a session over HTTP. ERR_TOO_MANY_SESSIONS. */
+enum err keeper_http_place(struct keeper *k, const struct ipc_attach *a,
+                           struct gate_place *place) CHECKED;
+/* What keeper_send() is for others. */
+void keeper_http_send(struct kept *s, bool last);
+/* A request of it is about to run. */
+void keeper_http_runs(struct kept *s, int64_t now);
+/* Its session is being freed. */
+void keeper_http_end(struct kept *s);
+void keeper_http_take(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
+void keeper_http_credit(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
+void keeper_http_drop(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
+void keeper_http_worker_gone(struct keeper *k, uint32_t worker);
+/* The administrator ends it. false: there is no such session over HTTP. */
+bool keeper_http_kick(struct keeper *k, uint32_t session);
 
 /* Brings home what the WAL holds, where it is time to (db_upkeep()). */
 void keeper_upkeep(struct keeper *k, bool idle, int64_t now);

@@ -98,6 +98,10 @@ static void send_async(struct kept *s)
 {
     if (!s->attached || s->said_end || !session_async_due(s->s))
         return;
+    if (s->http != NULL) {
+        binding_async(s->http->b);
+        return;
+    }
     if (!may_run(s)) {
         if (has_credit(s)) /* its worker's queue is full; no credit will come that wakes it */
             keeper_make_ready(s);
@@ -137,6 +141,8 @@ static void read_turn(struct round *r, struct kept *s)
         if (kind != KIND_READ)
             break;
         at(r, SHM_STATE_ROUND, s);
+        if (s->http != NULL)
+            keeper_http_runs(s, r->now);
         sl = dispatch_slice(s->s, &s->out);
         db_idle_check(store_db(s->s->store)); /* no read transaction outlives a slice */
         r->requests++;
@@ -213,6 +219,8 @@ static void write_slices(struct round *r, struct kept *s, struct db *db)
         enum err e = db_request_begin(db);
         if (e != ERR_OK)
             return; /* broken: all of them are told at the end */
+        if (s->http != NULL)
+            keeper_http_runs(s, r->now);
         struct slice sl = dispatch_slice(s->s, &s->out);
         r->requests++;
         if (db_request_end(db, !sl.rollback) != ERR_OK)

@@ -75,8 +75,7 @@ static uint32_t sessions_of(const struct keeper *k, uint64_t account)
     return n;
 }
 
-/* The server ends it. */
-static void end_by_server(struct kept *s, enum ipc_why why)
+void keeper_end_session(struct kept *s, enum ipc_why why)
 {
     s->why = why;
     if (!s->s->mid_message)
@@ -103,7 +102,7 @@ static void kill_old(struct keeper *k, struct str url_id, uint64_t account)
     struct kept *old = idmap_get(&k->sessions, number);
     if (old == NULL || old->s->account != (int64_t)account || !urlid_eq(old->s->url_id, url_id))
         return;
-    end_by_server(old, IPC_WHY_KILLED);
+    keeper_end_session(old, IPC_WHY_KILLED);
 }
 
 /*
@@ -112,19 +111,18 @@ static void kill_old(struct keeper *k, struct str url_id, uint64_t account)
  */
 #define SLICE_ROOM (SLICE_MAX + 16384)
 
-static enum err make_session(struct keeper *k, const struct ipc_attach *a, uint32_t conn,
+static enum err make_session(struct keeper *k, const struct ipc_attach *a, uint32_t number,
                              struct kept **out)
 {
     char url_id[URLID_LEN + 1], address[IP_WHO_MAX];
     struct ip ip;
     memcpy(ip.b, a->addr, sizeof ip.b);
-    urlid_make(url_id, conn, a->bank);
-    struct session_info info = {.id = conn,
+    urlid_make(url_id, number, a->bank);
+    struct session_info info = {.id = number,
                                 .account = (int64_t)a->account,
                                 .bank = (uint16_t)a->bank,
                                 .worker = (uint16_t)a->worker,
-                                .conn = conn,
-                                .transport = TRANSPORT_TCP,
+                                .conn = number,
                                 .must_change = (a->flags & IPC_ATTACH_MUST_CHANGE) != 0,
                                 .name = a->name,
                                 .real_name = a->real_name,
@@ -132,7 +130,7 @@ static enum err make_session(struct keeper *k, const struct ipc_attach *a, uint3
                                 .address = str_of(ip_who(&ip, address))};
     struct kept *s = calloc(1, sizeof *s);
     enum err e = s != NULL ? session_new(&k->x, k->stores[a->bank], &info, &s->s) : ERR_NOMEM;
-    if (e == ERR_OK && (e = idmap_put(&k->sessions, conn, s)) != ERR_OK)
+    if (e == ERR_OK && (e = idmap_put(&k->sessions, number, s)) != ERR_OK)
         session_free(&s->s);
     explicit_bzero(url_id, sizeof url_id);
     if (e != ERR_OK) {
@@ -150,6 +148,33 @@ static enum err make_session(struct keeper *k, const struct ipc_attach *a, uint3
     buf_init(&s->out, (size_t)4 << 20);
     *out = s;
     return ERR_OK;
+}
+
+/* No worker has a say about it, and what it writes is not sent but becomes a reply first. */
+static void belongs_to_no_worker(struct kept *s)
+{
+    s->worker = UINT32_MAX;
+    s->credit = INT64_MAX / 2;
+    s->enough = 0;
+}
+
+static enum err make_http_session(struct keeper *k, const struct ipc_attach *a, struct kept **out)
+{
+    struct gate_place place;
+    enum err e = keeper_http_place(k, a, &place);
+    if (e != ERR_OK)
+        return e;
+    e = make_session(k, a, place.id, out);
+    if (e == ERR_OK)
+        belongs_to_no_worker(*out);
+    if (e == ERR_OK && (e = keeper_http_begin(*out, a, place)) != ERR_OK) {
+        idmap_remove(&k->sessions, place.id);
+        session_free(&(*out)->s);
+        free(*out);
+    }
+    if (e != ERR_OK)
+        gate_leave(&k->gate, place);
+    return e;
 }
 
 static void attach_failed(struct bus_peer *w, const struct ipc_item *it, enum err e)
@@ -210,7 +235,8 @@ void keeper_attach(struct keeper *k, const struct ipc_item *it)
     struct bus_peer *w = keeper_worker(k, a.worker, a.worker_generation);
     if (w == NULL)
         return; /* its worker died on the way */
-    if (!may_have_number(k, &a, it, w))
+    bool http = (a.flags & IPC_ATTACH_HTTP) != 0;
+    if (!http && !may_have_number(k, &a, it, w))
         return;
     enum err e = sessions_of(k, a.account) >= k->c->conf->login.max_sessions_per_account
                      ? ERR_TOO_MANY_SESSIONS
@@ -223,7 +249,7 @@ void keeper_attach(struct keeper *k, const struct ipc_item *it)
     if (e == ERR_OK && hub_first(&k->x.hub, (int64_t)a.account) == NULL)
         e = need_inbox(k->stores[a.bank], (int64_t)a.account);
     if (e == ERR_OK)
-        e = make_session(k, &a, it->id, &s);
+        e = http ? make_http_session(k, &a, &s) : make_session(k, &a, it->id, &s);
     if (e != ERR_OK) {
         char who[WHO_MAX];
         snprintf(who, sizeof who, "%.*s", STR_FMT(a.name));
@@ -245,8 +271,8 @@ void keeper_attach(struct keeper *k, const struct ipc_item *it)
     buf_free(&b);
     shm_count_add(&k->c->shm, SHM_XIMSS_SESSIONS_ACTIVE, 1);
     shm_count_add(&k->c->shm, SHM_XIMSS_SESSIONS_TOTAL, 1);
-    log_write(LOG_MAJOR, "XIMSS", it->id, s->s->name.p, "session opened, from %s, TCP%s",
-              s->s->address.p, link_text(a.flags));
+    log_write(LOG_MAJOR, "XIMSS", s->s->id, s->s->name.p, "session opened, from %s, %s%s",
+              s->s->address.p, http ? "HTTP" : "TCP", link_text(a.flags));
 }
 
 /* --- input */
@@ -258,7 +284,7 @@ void keeper_message(struct keeper *k, struct bus_peer *worker, const struct ipc_
         return;
     s->s->request_count += it->seq;
     if (session_feed(s->s, it->body) != ERR_OK)
-        end_by_server(s, IPC_WHY_TOO_LONG);
+        keeper_end_session(s, IPC_WHY_TOO_LONG);
     keeper_make_ready(s);
 }
 
@@ -289,6 +315,7 @@ void keeper_worker_gone(struct keeper *k, uint32_t worker)
 {
     uint32_t at = 0;
     struct kept *s;
+    keeper_http_worker_gone(k, worker);
     while ((s = idmap_next(&k->sessions, &at)) != NULL) {
         if (s->worker == worker && s->attached)
             end_by_worker(s, IPC_WHY_NO_WORKER);
@@ -312,7 +339,7 @@ void keeper_account_gone(struct keeper *k, const struct ipc_item *it)
         return;
     for (struct session *s = hub_first(&k->x.hub, account); s != NULL; s = s->peer) {
         if (!s->closing)
-            end_by_server(s->user, IPC_WHY_REMOVED);
+            keeper_end_session(s->user, IPC_WHY_REMOVED);
     }
     void *args[2] = {k->stores[bank], &account};
     if (db_once(store_db(k->stores[bank]), remove_account, args) != ERR_OK)
@@ -371,7 +398,7 @@ void keeper_questions_late(struct keeper *k, int64_t now, bool all)
 
 /* --- output and end */
 
-void keeper_send(struct kept *s, bool last)
+static void send_tcp(struct kept *s, bool last)
 {
     struct bus_peer *w = keeper_worker(s->k, s->worker, s->worker_generation);
     struct str rest = buf_slice(&s->out);
@@ -398,6 +425,14 @@ void keeper_send(struct kept *s, bool last)
             s->attached = false; /* the worker says no more about it */
         }
     }
+}
+
+void keeper_send(struct kept *s, bool last)
+{
+    if (s->http != NULL)
+        keeper_http_send(s, last);
+    else
+        send_tcp(s, last);
     s->responses = 0;
     if (s->out.cap > 4096)
         buf_free(&s->out);
@@ -440,6 +475,8 @@ void keeper_free_session(struct kept *s)
         idmap_remove(&k->sessions, s->s->id);
     shm_count_sub(&k->c->shm, SHM_XIMSS_SESSIONS_ACTIVE, 1);
     session_free(&s->s);
+    if (s->http != NULL)
+        keeper_http_end(s);
     buf_free(&s->out);
     free(s);
 }

@@ -209,12 +209,13 @@ static void give_gone(struct master_child *to, const struct master_child *gone)
 }
 
 /* What they held in the gate may still stand there: nobody told the auth before. */
-static void give_dead_workers(struct master_child *auth)
+static void give_dead(struct master_child *auth)
 {
     struct master *m = auth->m;
     for (uint32_t i = 0; i < m->nchildren; i++) {
         const struct master_child *o = &m->children[i];
-        if (o->role == IPC_ROLE_WORKER && o->pid == 0 && o->generation != 0)
+        bool has_places = o->role == IPC_ROLE_WORKER || o->role == IPC_ROLE_KEEPER;
+        if (has_places && o->pid == 0 && o->generation != 0)
             give_gone(auth, o);
     }
 }
@@ -232,7 +233,7 @@ static enum err give_everything(struct master_child *c)
     give(c, IPC_CONFIG, 0, m->conf_fd, buf_slice(&b));
     buf_free(&b);
     logs_give(m->logs, c);
-    if (c->role == IPC_ROLE_WORKER || c->role == IPC_ROLE_AUTH) {
+    if (c->role == IPC_ROLE_WORKER || c->role == IPC_ROLE_KEEPER || c->role == IPC_ROLE_AUTH) {
         bytes = m->gate_bytes;
         give(c, IPC_GATE, 0, m->gate_fd, u64_body(&bytes));
     }
@@ -241,7 +242,9 @@ static enum err give_everything(struct master_child *c)
         give(c, IPC_FAILLOG, 0, m->faillog_fd, u64_body(&bytes));
     }
     if (c->role == IPC_ROLE_WORKER || c->role == IPC_ROLE_KEEPER || c->role == IPC_ROLE_AUTH)
-        e = give_segment(c, c->role == IPC_ROLE_WORKER ? m->channels_room : 1);
+        e = give_segment(c, c->role == IPC_ROLE_WORKER   ? m->channels_room
+                            : c->role == IPC_ROLE_KEEPER ? m->conf->http.sessions
+                                                         : 1);
     if (c->role == IPC_ROLE_WORKER)
         give_worker_things(c);
     if (e == ERR_OK)
@@ -250,7 +253,7 @@ static enum err give_everything(struct master_child *c)
     uint32_t start[4] = {m->banks, m->keepers, id.uid, id.gid};
     give(c, IPC_START, 0, -1, (struct str){(const char *)start, sizeof start});
     if (c->role == IPC_ROLE_AUTH)
-        give_dead_workers(c);
+        give_dead(c);
     return e;
 }
 

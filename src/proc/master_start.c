@@ -116,11 +116,12 @@ static enum err make_memory(struct master *m)
 {
     struct faillog_options fo = settings_faillog(m->conf);
     void *mem;
-    m->gate_bytes = gate_size(m->channels_room);
+    uint32_t places = m->channels_room + m->conf->http.connections + m->conf->http.sessions;
+    m->gate_bytes = gate_size(places);
     enum err e = make_shared("ximssd-gate", m->gate_bytes, &m->gate_fd, &mem);
     if (e != ERR_OK)
         return e;
-    gate_init(mem, m->channels_room);
+    gate_init(mem, places);
     munmap(mem, m->gate_bytes); /* the master reads nothing of it */
     m->faillog_bytes = faillog_size(&fo);
     arc4random_buf(m->ticket_keys, sizeof m->ticket_keys);
@@ -212,15 +213,24 @@ static enum err bind_listeners(struct master *m)
     return e == ERR_OK ? inherit_finish(&m->inherit) : e;
 }
 
+/* Connections that one worker may have to hold. */
+static uint32_t most_connections(const struct conf *c)
+{
+    bool http = false;
+    for (size_t i = 0; i < c->nlisteners; i++)
+        http = http || c->listeners[i].protocol == CONF_HTTP;
+    return c->server.channels + (http ? c->http.connections : 0);
+}
+
 /*
- * Each worker may hold every channel; each needs a descriptor, and so do its sockets to the others. Messages over 32 KiB
+ * Each worker may hold every connection; each needs a descriptor, and so do its sockets to the others. Messages over 32 KiB
  * travel as descriptors and wait as such when a keeper is slow, so as many as are to be had without asking are taken.
  */
 #define FILES_WISH 65536u
 static enum err raise_file_limit(struct master *m)
 {
     struct rlimit r;
-    rlim_t need = m->conf->server.channels + 1024u;
+    rlim_t need = most_connections(m->conf) + 1024u;
     rlim_t wish = need > FILES_WISH ? need : FILES_WISH;
     if (getrlimit(RLIMIT_NOFILE, &r) != 0)
         return ERR_SYS;
@@ -232,9 +242,10 @@ static enum err raise_file_limit(struct master *m)
     if (setrlimit(RLIMIT_NOFILE, &r) == 0)
         return ERR_OK;
     log_write(LOG_FAILURES, "MASTER", 0, NULL,
-              "channels = %u needs %llu open files, but the limit is %llu: lower channels or raise "
-              "the limit",
-              m->conf->server.channels, (unsigned long long)need, (unsigned long long)r.rlim_max);
+              "%u connections (channels, and those of [http]) need %llu open files, but the limit "
+              "is %llu: lower channels "
+              "or raise the limit",
+              most_connections(m->conf), (unsigned long long)need, (unsigned long long)r.rlim_max);
     return ERR_RANGE;
 }
 

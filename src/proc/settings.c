@@ -43,6 +43,12 @@ struct gate_limits settings_gate(const struct conf *c)
                                 .reserve = c->server.reserve_for_clients};
 }
 
+struct gate_limits settings_gate_http(const struct conf *c)
+{
+    return (struct gate_limits){.channels = c->http.connections,
+                                .per_address = c->http.connections_per_address};
+}
+
 struct frame_limits settings_frame(const struct conf *c)
 {
     return (struct frame_limits){.tag = (size_t)c->limits.tag,

@@ -15,6 +15,7 @@
 struct faillog_options settings_faillog(const struct conf *c);
 struct verifier_options settings_verifier(const struct conf *c);
 struct gate_limits settings_gate(const struct conf *c);
+struct gate_limits settings_gate_http(const struct conf *c);
 struct frame_limits settings_frame(const struct conf *c);
 
 /* How many keepers serve so many banks. Only the master asks: all must agree, and the number of cores may change. */

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proc/banks.h"
 #include "proc/settings.h"
 #include "proc/worker_ctl.h"
 
@@ -42,32 +43,64 @@ static bool restricted(const struct worker_listener *l, const struct ip *ip)
     return l->conf->deny.n != 0 && addrlist_match(&l->lists.deny, ip);
 }
 
-/* Order of checks: protocol 1, 7.3. */
-static void accept_ximss(struct worker_listener *l, int fd, const struct listen_addr *peer)
+/* A place for an XIMSS connection. */
+static bool enter_ximss(struct worker *w, const struct listen_addr *peer, struct gate_place *place)
 {
     static const char *const why[] = {[GATE_BLOCKED] = "address is blocked",
                                       [GATE_FULL] = "too many channels",
                                       [GATE_IDLERS] = "too many channels without a login",
                                       [GATE_ADDRESS_FULL] = "too many channels from this address"};
-    struct worker *w = l->w;
     struct gate_limits lim = settings_gate(w->c->conf);
+    struct ip ip;
+    memcpy(ip.b, peer->ip, sizeof ip.b);
+    bool client = peer->family == LISTEN_LOCAL || addrlist_match(&w->clients, &ip);
+    enum gate_answer got =
+        gate_enter(&w->gate, GATE_XIMSS, &lim, gate_owner(w->c->number, w->c->generation), ip.b,
+                   client, loop_now(w->c->loop), place);
+    if (got != GATE_IN)
+        refused(w, peer, why[got]);
+    return got == GATE_IN;
+}
+
+/* Order of checks: protocol 1, 7.3. */
+static void accept_ximss(struct worker_listener *l, int fd, const struct listen_addr *peer)
+{
+    struct worker *w = l->w;
     struct gate_place place;
     struct ip ip;
     memcpy(ip.b, peer->ip, sizeof ip.b);
     if (restricted(l, &ip)) {
         refused(w, peer, "address is not allowed here");
         close(fd);
-        return;
-    }
-    bool client = peer->family == LISTEN_LOCAL || addrlist_match(&w->clients, &ip);
-    enum gate_answer got = gate_enter(&w->gate, &lim, gate_owner(w->c->number, w->c->generation),
-                                      ip.b, client, loop_now(w->c->loop), &place);
-    if (got != GATE_IN) {
-        refused(w, peer, why[got]);
+    } else if (enter_ximss(w, peer, &place)) {
+        tcp_door_accept(&w->tcp, fd, peer, place.id, place.entry, l->conf);
+    } else {
         close(fd);
+    }
+}
+
+static void accept_http(struct worker_listener *l, int fd, const struct listen_addr *peer)
+{
+    struct worker *w = l->w;
+    struct gate_limits lim = settings_gate_http(w->c->conf);
+    struct gate_place place;
+    struct ip ip;
+    memcpy(ip.b, peer->ip, sizeof ip.b);
+    bool free = peer->family == LISTEN_LOCAL || addrlist_match(&w->http.proxies, &ip);
+    enum gate_answer got =
+        restricted(l, &ip)
+            ? GATE_BLOCKED
+            : gate_enter(&w->gate, GATE_HTTP, &lim, gate_owner(w->c->number, w->c->generation),
+                         ip.b, free, loop_now(w->c->loop), &place);
+    if (got == GATE_IN) {
+        http_door_accept(&w->http, fd, peer, place.id, place.entry, l->conf);
         return;
     }
-    tcp_door_accept(&w->tcp, fd, peer, place.id, place.entry, l->conf);
+    refused(w, peer,
+            got == GATE_BLOCKED ? "address is not allowed here"
+            : got == GATE_FULL  ? "too many HTTP connections"
+                                : "too many HTTP connections from this address");
+    close(fd);
 }
 
 static void accepted(void *arg, int fd, const struct listen_addr *peer)
@@ -84,6 +117,9 @@ static void accepted(void *arg, int fd, const struct listen_addr *peer)
             close(fd);
         else
             lmtp_door_accept(&l->w->lmtp, fd, peer, l->conf);
+        break;
+    case CONF_HTTP:
+        accept_http(l, fd, peer);
         break;
     default:
         close(fd);
@@ -105,11 +141,43 @@ static struct bus_peer *keeper_peer(void *ctx, uint32_t number)
     return p != NULL ? &p->bus : NULL;
 }
 
+static uint32_t number_of_bank(void *ctx, uint32_t bank)
+{
+    const struct child *c = ctx;
+    return bank < c->banks ? banks_keeper(bank, c->keepers) : UINT32_MAX;
+}
+
+static struct bus_peer *keeper_of_bank(void *ctx, uint32_t bank)
+{
+    return keeper_peer(ctx, number_of_bank(ctx, bank));
+}
+
 static void left(void *ctx, uint32_t id, uint32_t place)
 {
     struct child *c = ctx;
     struct worker *w = c->data;
     gate_leave(&w->gate, (struct gate_place){place, id});
+}
+
+/* protocol 1, 4.12: the limits of XIMSS hold for it from now on. */
+static bool passes(void *ctx, const struct listen_addr *peer, uint32_t *id, uint32_t *place)
+{
+    struct child *c = ctx;
+    struct worker *w = c->data;
+    struct gate_place fresh;
+    if (c->conf->server.channels == 0 || !enter_ximss(w, peer, &fresh))
+        return false;
+    gate_leave(&w->gate, (struct gate_place){*place, *id});
+    *id = fresh.id;
+    *place = fresh.entry;
+    return true;
+}
+
+static bool is_blocked(void *ctx, const uint8_t addr[16])
+{
+    struct child *c = ctx;
+    struct worker *w = c->data;
+    return gate_is_blocked(&w->gate, addr, loop_now(c->loop));
 }
 
 static void no_session(void *ctx, uint32_t id, uint32_t place)
@@ -190,8 +258,23 @@ static enum err start(struct child *c)
     w->lmtp.conf = conf;
     w->lmtp.tls = w->tls;
     w->lmtp.keepers = c->keepers;
+    w->http.host = (struct http_host){.ctx = c,
+                                      .auth = auth_peer,
+                                      .keeper = keeper_of_bank,
+                                      .keeper_number = number_of_bank,
+                                      .closed = left,
+                                      .pass = passes,
+                                      .blocked = is_blocked};
+    w->http.loop = c->loop;
+    w->http.net = w->net;
+    w->http.conf = conf;
+    w->http.shm = &c->shm;
+    w->http.tls = w->tls_http;
+    w->http.tcp = &w->tcp;
     if (e == ERR_OK)
         e = lmtp_door_init(&w->lmtp);
+    if (e == ERR_OK)
+        e = http_door_init(&w->http);
     for (uint32_t i = 0; i < w->nlisteners && e == ERR_OK; i++)
         e = open_listener(w->listeners[i]);
     return e;
@@ -252,12 +335,19 @@ static void take_certificate(struct worker *w, const struct ipc_item *it)
                                                                                  : TLS_MIN_1_2,
                               .ticket_keys = keys,
                               .alpn = STR("ximss")};
-    struct tls_context *fresh = NULL;
-    if (tls_context_new(&opt, &fresh, problem) != ERR_OK) {
+    struct tls_context *fresh = NULL, *http = NULL;
+    enum err e = tls_context_new(&opt, &fresh, problem);
+    opt.alpn = STR("http/1.1 http/1.0 ximss");
+    if (e == ERR_OK)
+        e = tls_context_new(&opt, &http, problem);
+    if (e != ERR_OK) {
+        tls_context_unref(&fresh);
         no_certificate(w, problem);
     } else {
         tls_context_unref(&w->tls); /* connections that use it keep it alive */
+        tls_context_unref(&w->tls_http);
         w->tls = w->tcp.tls = w->lmtp.tls = fresh;
+        w->tls_http = w->http.tls = http;
     }
     bus_memfd_unmap(pem);
 }
@@ -280,7 +370,8 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
         lmtp_door_item(&w->lmtp, from, it);
         break;
     default:
-        tcp_door_item(&w->tcp, from, it);
+        if (!http_door_item(&w->http, from, it))
+            tcp_door_item(&w->tcp, from, it);
         break;
     }
 }
@@ -291,23 +382,27 @@ static void peer_up(struct child *c, struct child_peer *p)
     if (p->bus.role == IPC_ROLE_AUTH) {
         tcp_door_auth_up(&w->tcp);
         lmtp_door_auth_up(&w->lmtp);
+        http_door_auth_up(&w->http);
     } else if (p->bus.role == IPC_ROLE_KEEPER) {
         tcp_door_keeper_up(&w->tcp);
+        http_door_keeper_up(&w->http, p->bus.number);
     }
 }
 
 static void peer_gone(struct child *c, struct child_peer *p)
 {
     struct worker *w = c->data;
-    if (p->bus.role == IPC_ROLE_KEEPER)
+    if (p->bus.role == IPC_ROLE_KEEPER) {
         tcp_door_keeper_gone(&w->tcp, p->bus.number);
+        http_door_keeper_gone(&w->http, p->bus.number);
+    }
     lmtp_door_peer_gone(&w->lmtp, p->bus.role, p->bus.number);
 }
 
 static void check_stopped(struct timer *t)
 {
     struct worker *w = CONTAINER_OF(t, struct worker, stop_check);
-    if (w->tcp.conns.count == 0 && lmtp_door_count(&w->lmtp) == 0)
+    if (w->tcp.conns.count == 0 && w->http.conns.count == 0 && lmtp_door_count(&w->lmtp) == 0)
         child_leave(w->c, 0);
     else
         loop_timer_set(w->c->loop, t, 20 * CLOCK_MS);
@@ -318,6 +413,7 @@ static void end_all(struct timer *t)
 {
     struct worker *w = CONTAINER_OF(t, struct worker, stop_end);
     tcp_door_stop(&w->tcp);
+    http_door_end(&w->http);
 }
 
 /*
@@ -329,7 +425,7 @@ static void stop(struct child *c, enum ipc_stop how, int64_t within)
 {
     struct worker *w = c->data;
     if (how == IPC_STOP_CLOSE)
-        w->tcp.no_logins = true;
+        w->tcp.no_logins = w->http.no_logins = true;
     for (uint32_t i = 0; i < w->nlisteners && how == IPC_STOP_CLOSE; i++)
         worker_listener_drain(w->listeners[i]);
     if (how == IPC_STOP_CLOSE)
@@ -341,6 +437,7 @@ static void stop(struct child *c, enum ipc_stop how, int64_t within)
         return;
     w->stopping = true;
     lmtp_door_stop(&w->lmtp);
+    http_door_stop(&w->http);
     loop_timer_set(c->loop, &w->stop_check, 0);
 }
 

@@ -6,6 +6,7 @@
  *
  * worker.c: accepting, packets, life. worker_reload.c: a new configuration.
  */
+#include "doors/http.h"
 #include "doors/lmtp.h"
 #include "doors/tcp.h"
 #include "net/tls.h"
@@ -31,7 +32,7 @@ struct worker_listener {
 
 /* What a reload needs and could fail to make; as long as it is prepared. */
 struct worker_next {
-    struct addrlist clients, lmtp;
+    struct addrlist clients, lmtp, proxies;
     struct worker_lists lists[CONF_LISTENERS_MAX + 2]; /* of conf->listeners */
     size_t count;
 };
@@ -39,10 +40,11 @@ struct worker_next {
 struct worker {
     struct child *c;
     struct conn_net *net;
-    struct tls_context *tls;
+    struct tls_context *tls, *tls_http; /* the same, for another ALPN */
     struct gate gate;
     struct addrlist clients;
     struct tcp_door tcp;
+    struct http_door http;
     struct lmtp_door lmtp;
     struct worker_listener *listeners[CONF_LISTENERS_MAX + 2];
     uint32_t nlisteners;

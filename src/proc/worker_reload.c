@@ -18,6 +18,7 @@ static void next_free(struct worker *w)
         return;
     addrlist_free(&n->clients);
     addrlist_free(&n->lmtp);
+    addrlist_free(&n->proxies);
     for (size_t i = 0; i < n->count; i++)
         worker_lists_free(&n->lists[i]);
     free(n);
@@ -32,9 +33,12 @@ enum err worker_prepare(struct child *c, const struct conf *next)
         return ERR_NOMEM;
     addrlist_init(&n->clients);
     addrlist_init(&n->lmtp);
+    addrlist_init(&n->proxies);
     enum err e = addrlist_parse(&n->clients, next->server.client_addresses, NULL);
     if (e == ERR_OK)
         e = addrlist_parse(&n->lmtp, next->lmtp.allow, NULL);
+    if (e == ERR_OK)
+        e = addrlist_parse(&n->proxies, next->http.trusted_proxies, NULL);
     for (size_t i = 0; i < next->nlisteners && e == ERR_OK; i++, n->count++)
         e = worker_lists_make(&n->lists[i], &next->listeners[i]);
     if (e != ERR_OK)
@@ -96,9 +100,11 @@ void worker_apply(struct child *c, const struct conf *old)
     apply_listeners(w);
     swap_lists(&w->clients, &w->next->clients);
     swap_lists(&w->lmtp.allow, &w->next->lmtp);
+    swap_lists(&w->http.proxies, &w->next->proxies);
     next_free(w);
     conn_net_set_options(w->net, &opt);
     w->lmtp.conf = c->conf;
     w->tcp.xml = settings_frame(c->conf);
     tcp_door_reload(&w->tcp, c->conf);
+    http_door_reload(&w->http, c->conf);
 }

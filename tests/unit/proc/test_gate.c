@@ -48,22 +48,22 @@ static void test_limits(void **state)
     uint8_t a[16];
     v4(a, 7);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &place[i]), GATE_IN);
-    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &place[3]), GATE_ADDRESS_FULL);
-    assert_int_equal(gate_enter(g, &lim, 1, a, true, 0, &place[3]), GATE_IN);
+        assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 0, &place[i]), GATE_IN);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 0, &place[3]), GATE_ADDRESS_FULL);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, true, 0, &place[3]), GATE_IN);
     for (uint32_t i = 4; i < 8; i++) {
         v4(a, 100 + i);
-        assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &place[i]), GATE_IN);
+        assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 0, &place[i]), GATE_IN);
     }
     v4(a, 200); /* two free, both reserved */
-    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &place[8]), GATE_FULL);
-    assert_int_equal(gate_enter(g, &lim, 1, a, true, 0, &place[8]), GATE_IN);
-    assert_int_equal(gate_enter(g, &lim, 1, a, true, 0, &place[9]), GATE_IN);
-    assert_int_equal(gate_enter(g, &lim, 1, a, true, 0, &place[9]), GATE_FULL);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 0, &place[8]), GATE_FULL);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, true, 0, &place[8]), GATE_IN);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, true, 0, &place[9]), GATE_IN);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, true, 0, &place[9]), GATE_FULL);
     gate_leave(g, place[0]);
     gate_leave(g, place[0]); /* a second time changes nothing */
-    assert_int_equal(gate_count(g), 9);
-    assert_int_equal(gate_enter(g, &lim, 1, a, true, 0, &place[0]), GATE_IN);
+    assert_int_equal(gate_count(g, GATE_XIMSS), 9);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, true, 0, &place[0]), GATE_IN);
     munmap(memory, size);
 }
 
@@ -78,18 +78,19 @@ static void test_sessions(void **state)
     uint8_t a[16];
     v4(a, 7);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &place[i]), GATE_IN);
-    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &place[3]), GATE_IDLERS);
-    assert_int_equal(gate_enter(g, &lim, 1, a, true, 0, &place[3]), GATE_IN); /* exempt */
+        assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 0, &place[i]), GATE_IN);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 0, &place[3]), GATE_IDLERS);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, true, 0, &place[3]),
+                     GATE_IN); /* exempt */
     assert_true(gate_session_begin(g, place[3], 2));
-    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &place[4]), GATE_IDLERS);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 0, &place[4]), GATE_IDLERS);
     assert_true(gate_session_begin(g, place[0], 2));
     assert_true(gate_session_begin(g, place[0], 2)); /* once more is no second one */
     assert_int_equal(gate_sessions(g), 2);
     assert_false(gate_session_begin(g, place[1], 2));
     assert_true(
         gate_session_begin(g, place[0], 1)); /* the limit was lowered: nobody is thrown out */
-    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &place[4]), GATE_IN);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 0, &place[4]), GATE_IN);
     gate_session_end(g, place[0]);
     gate_session_end(g, place[0]);
     assert_int_equal(gate_sessions(g), 1);
@@ -116,11 +117,11 @@ static void test_ipv6_counts_by_64(void **state)
     struct gate_limits lim = {.channels = 10, .per_address = 1};
     struct gate_place p;
     uint8_t a[16] = {0x20, 0x01, 0x0d, 0xb8, 0, 1, 0, 2};
-    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &p), GATE_IN);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 0, &p), GATE_IN);
     a[15] = 9;
-    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &p), GATE_ADDRESS_FULL);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 0, &p), GATE_ADDRESS_FULL);
     a[7] = 3;
-    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &p), GATE_IN);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 0, &p), GATE_IN);
     munmap(memory, size);
 }
 
@@ -134,10 +135,10 @@ static void test_block(void **state)
     uint8_t a[16];
     v4(a, 7);
     gate_block(g, a, 1000, 0);
-    assert_int_equal(gate_enter(g, &lim, 1, a, false, 999, &p), GATE_BLOCKED);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 999, &p), GATE_BLOCKED);
     assert_true(gate_is_blocked(g, a, 999));
     assert_false(gate_is_blocked(g, a, 1000));
-    assert_int_equal(gate_enter(g, &lim, 1, a, false, 1000, &p), GATE_IN);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 1000, &p), GATE_IN);
     munmap(memory, size);
 }
 
@@ -156,9 +157,9 @@ static void test_unblock(void **state)
     v4(a, 7);
     assert_true(gate_unblock(g, a, 999));
     assert_false(gate_unblock(g, a, 999));
-    assert_int_equal(gate_enter(g, &lim, 1, a, false, 999, &p), GATE_IN);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 999, &p), GATE_IN);
     v4(a, 8);
-    assert_int_equal(gate_enter(g, &lim, 1, a, false, 999, &p), GATE_BLOCKED);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 999, &p), GATE_BLOCKED);
     assert_false(gate_unblock(g, a, 1000)); /* over by itself */
     v4(a, 99);
     assert_false(gate_unblock(g, a, 0)); /* never seen */
@@ -168,7 +169,7 @@ static void test_unblock(void **state)
         assert_false(gate_is_blocked(g, a, 0));
     }
     assert_int_equal(gate_unblock_all(g, 0), 0);
-    assert_int_equal(gate_count(g), 1);
+    assert_int_equal(gate_count(g, GATE_XIMSS), 1);
     munmap(memory, size);
 }
 
@@ -181,15 +182,15 @@ static void test_ids(void **state)
     struct gate_place keep, p;
     uint8_t a[16];
     v4(a, 7);
-    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &keep), GATE_IN);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 0, &keep), GATE_IN);
     assert_int_equal(keep.id, GATE_ID_FIRST);
     for (uint32_t want = GATE_ID_FIRST + 1; want <= GATE_ID_LAST; want++) {
-        assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &p), GATE_IN);
+        assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 0, &p), GATE_IN);
         assert_int_equal(p.id, want);
         gate_leave(g, p);
     }
     /* Round the corner, past the one that is still in use. */
-    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &p), GATE_IN);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 0, &p), GATE_IN);
     assert_int_equal(p.id, GATE_ID_FIRST + 1);
     munmap(memory, size);
 }
@@ -206,7 +207,7 @@ _Noreturn static void race(struct gate *g, uint32_t owner, uint32_t rounds)
         uint8_t a[16];
         v4(a, (uint32_t)random() % 12);
         if (n < ARRAY_LEN(held) && random() % 2 == 0) {
-            if (gate_enter(g, &lim, owner, a, false, 0, &held[n]) == GATE_IN)
+            if (gate_enter(g, GATE_XIMSS, &lim, owner, a, false, 0, &held[n]) == GATE_IN)
                 n++;
         } else if (n != 0) {
             gate_leave(g, held[--n]);
@@ -215,7 +216,7 @@ _Noreturn static void race(struct gate *g, uint32_t owner, uint32_t rounds)
             (void)gate_session_begin(g, held[(uint32_t)random() % n], 15);
         else if (n != 0 && random() % 3 == 0)
             gate_session_end(g, held[(uint32_t)random() % n]);
-        if (gate_count(g) > lim.channels || gate_sessions(g) > 15)
+        if (gate_count(g, GATE_XIMSS) > lim.channels || gate_sessions(g) > 15)
             _exit(1);
     }
     while (n != 0)
@@ -239,7 +240,7 @@ static void test_race(void **state)
         assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
         assert_int_equal(status, 0);
     }
-    assert_int_equal(gate_count(g), 0);
+    assert_int_equal(gate_count(g, GATE_XIMSS), 0);
     assert_int_equal(gate_sessions(g), 0);
     munmap(memory, size);
 }
@@ -253,7 +254,7 @@ static void test_kill(void **state)
     struct gate_place mine;
     uint8_t a[16];
     v4(a, 3);
-    assert_int_equal(gate_enter(g, &lim, 99, a, false, 0, &mine), GATE_IN);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 99, a, false, 0, &mine), GATE_IN);
     for (uint32_t round = 0; round < 100; round++) {
         pid_t pid = fork();
         if (pid == 0)
@@ -262,11 +263,11 @@ static void test_kill(void **state)
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
         gate_clear_owner(g, 7);
-        assert_int_equal(gate_count(g), 1);
+        assert_int_equal(gate_count(g, GATE_XIMSS), 1);
         assert_int_equal(gate_sessions(g), 0);
     }
     gate_leave(g, mine);
-    assert_int_equal(gate_count(g), 0);
+    assert_int_equal(gate_count(g, GATE_XIMSS), 0);
     munmap(memory, size);
 }
 
@@ -288,7 +289,7 @@ static void test_spoilt(void **state)
         size_t head = size - at < 4096 || round % 2 != 0 ? size - at : 64;
         for (int n = 0; n < 40; n++)
             bytes[at + (size_t)random() % head] = (char)(random() % 4 != 0 ? random() : -1);
-        (void)gate_enter(g, &lim, 1, a, false, 0, &p);
+        (void)gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 0, &p);
         (void)gate_clear_owner(g, 1);
         (void)gate_clear_before(g, 1);
         gate_block(g, a, 5, 1);
@@ -312,9 +313,9 @@ static void test_never_unlocked(void **state)
     uint8_t a[16];
     v4(a, 1);
     memset((char *)memory + 24, 0x11, sizeof(struct gate_word));
-    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &p), GATE_FULL);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 0, &p), GATE_FULL);
     memset((char *)memory + 24, 0, sizeof(struct gate_word));
-    assert_int_equal(gate_enter(g, &lim, 1, a, false, 0, &p), GATE_IN);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 0, &p), GATE_IN);
     munmap(memory, size);
 }
 
@@ -328,13 +329,15 @@ static void test_generations(void **state)
     uint8_t a[16];
     v4(a, 1);
     for (uint32_t generation = 1; generation < 4; generation++) {
-        assert_int_equal(gate_enter(g, &lim, gate_owner(0, generation), a, false, 0, &p), GATE_IN);
-        assert_int_equal(gate_enter(g, &lim, gate_owner(1, generation), a, false, 0, &p), GATE_IN);
+        assert_int_equal(
+            gate_enter(g, GATE_XIMSS, &lim, gate_owner(0, generation), a, false, 0, &p), GATE_IN);
+        assert_int_equal(
+            gate_enter(g, GATE_XIMSS, &lim, gate_owner(1, generation), a, false, 0, &p), GATE_IN);
     }
     assert_int_equal(gate_clear_owner(g, gate_owner(0, 2)), 1);
     assert_int_equal(gate_clear_before(g, gate_owner(1, 3)), 2);
     assert_int_equal(gate_clear_before(g, gate_owner(1, 3)), 0);
-    assert_int_equal(gate_count(g), 3);
+    assert_int_equal(gate_count(g, GATE_XIMSS), 3);
     munmap(memory, size);
 }
 

@@ -1,0 +1,539 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+/* The life of a connection: bytes in, one request after another, times, the hand-over to XIMSS (protocol 1, 4.12). */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "doors/http_priv.h"
+
+#define PARSE_MEMORY ((size_t)4 << 20)
+#define BODY_STEP    65536           /* bytes that the body timeout is for */
+#define KEEPER_TIME  (5 * CLOCK_SEC) /* for a keeper that is not there (design 2.5) */
+
+static const struct conn_ops http_ops;
+
+/* --- small things */
+
+void http_set_timer(struct http_conn *c, int64_t delay)
+{
+    loop_timer_set(c->door->loop, &c->timer, delay);
+}
+
+void http_count_input(struct http_conn *c, size_t was, size_t is)
+{
+    c->door->input_bytes += is - was;
+}
+
+void http_req_free(struct http_req **rp)
+{
+    struct http_req *r = *rp;
+    *rp = NULL;
+    if (r == NULL)
+        return;
+    http_before_free(&r->before);
+    buf_free(&r->login);
+    buf_free(&r->head);
+    buf_free(&r->body);
+    explicit_bzero(r->url_id, sizeof r->url_id);
+    free(r);
+}
+
+static void drop_req(struct http_conn *c)
+{
+    if (c->req == NULL)
+        return;
+    http_login_drop(c);
+    http_count_input(c, c->req->body.n, 0);
+    http_req_free(&c->req);
+}
+
+void http_end(struct http_conn *c)
+{
+    c->state = HTTP_END;
+    conn_close(&c->conn);
+}
+
+void http_wait(struct http_conn *c)
+{
+    c->state = HTTP_WAIT;
+    loop_timer_cancel(c->door->loop, &c->timer);
+    http1_free(&c->parser);
+}
+
+static void between_requests(struct http_conn *c)
+{
+    c->state = HTTP_HEAD;
+    http_set_timer(c, c->door->conf->http.keep_alive);
+}
+
+void http_done(struct http_conn *c)
+{
+    bool stays = c->req != NULL && c->req->keep_alive && !c->door->stopping;
+    http1_free(&c->parser);
+    drop_req(c);
+    if (!stays || (c->eof && c->held == NULL)) {
+        http_end(c);
+        return;
+    }
+    between_requests(c);
+    if (c->paused)
+        conn_resume(&c->conn);
+    else if (c->held != NULL)
+        conn_again(&c->conn);
+    c->paused = false;
+}
+
+/* --- times */
+
+static void timer_over(struct timer *t)
+{
+    struct http_conn *c = CONTAINER_OF(t, struct http_conn, timer);
+    if (!conn_is_open(&c->conn))
+        return;
+    switch ((enum http_state)c->state) {
+    case HTTP_HEAD:
+        if (c->parser != NULL)
+            http_refuse(c, 408, "the head took too long");
+        else
+            http_end(c);
+        break;
+    case HTTP_BODY:
+        http_refuse(c, 408, "the body took too long");
+        break;
+    case HTTP_WAIT:
+        if (c->req->what == HTTP_LOGIN)
+            http_login_timer(c);
+        else
+            http_reply(c, 503, STR(""), STR_NONE); /* no keeper has come */
+        break;
+    default:
+        break;
+    }
+}
+
+/* --- input */
+
+/* A request begins with its first byte, and has its time from then on. */
+CHECKED static bool need_parser(struct http_conn *c)
+{
+    const struct conf *conf = c->door->conf;
+    struct http1_limits lim = http1_limits_default;
+    if (c->parser != NULL)
+        return true;
+    lim.head = conf->http.head;
+    lim.fields = conf->http.fields;
+    lim.body = conf->limits.message;
+    c->parser = http1_new(&lim);
+    if (c->parser == NULL) {
+        http_end(c);
+        return false;
+    }
+    http_set_timer(c, conf->http.head_timeout);
+    return true;
+}
+
+/* One step of the parser; false: nothing more can be done now. */
+static bool take(struct http_conn *c, struct str *in)
+{
+    struct str piece;
+    switch (http1_feed(c->parser, in, &piece)) {
+    case HTTP1_MORE:
+        return false;
+    case HTTP1_HEAD:
+        c->state = HTTP_BODY;
+        http_set_timer(c, c->door->conf->http.body_timeout);
+        return http_head(c);
+    case HTTP1_BODY:
+        if (c->req->body.n / BODY_STEP != (c->req->body.n + piece.n) / BODY_STEP)
+            http_set_timer(c, c->door->conf->http.body_timeout);
+        return http_body(c, piece);
+    case HTTP1_DONE:
+        c->seq++;
+        http_request(c);
+        return true;
+    case HTTP1_BAD:
+        http_refuse(c, http1_status(c->parser), http1_why(c->parser));
+        return false;
+    }
+    return false;
+}
+
+static bool reads(const struct http_conn *c)
+{
+    return conn_is_open(&c->conn) && (c->state == HTTP_HEAD || c->state == HTTP_BODY);
+}
+
+static void take_all(struct http_conn *c, struct str *in)
+{
+    uint32_t served = 0;
+    while (reads(c) && in->n != 0) {
+        /* Others have their turn. */
+        if (c->parser == NULL && served++ == 16) {
+            conn_again(&c->conn);
+            return;
+        }
+        if (!need_parser(c))
+            return;
+        /* The end of a request needs no further byte. */
+        while (reads(c) && c->parser != NULL && take(c, in))
+            ;
+    }
+}
+
+static void drop_held(struct http_conn *c)
+{
+    if (c->held != NULL)
+        buf_free(c->held);
+    free(c->held);
+    c->held = NULL;
+}
+
+/* Input that waited, with what has come behind it. .p == NULL: no memory. */
+static struct str all_input(struct http_conn *c, struct str fresh)
+{
+    if (c->held == NULL)
+        return fresh.p != NULL ? fresh : STR("");
+    buf_str(c->held, fresh);
+    return buf_err(c->held) == ERR_OK ? buf_slice(c->held) : STR_NONE;
+}
+
+/* What has not been used up waits. */
+CHECKED static bool hold(struct http_conn *c, struct str rest)
+{
+    if (rest.n == 0) {
+        drop_held(c);
+        return true;
+    }
+    if (c->held != NULL) {
+        buf_consume(c->held, c->held->n - rest.n);
+    } else {
+        c->held = calloc(1, sizeof *c->held);
+        if (c->held == NULL)
+            return false;
+        buf_init(c->held, HTTP_READ_AHEAD + 2 * CONN_READ_MAX);
+        c->held->secret = true;
+        buf_str(c->held, rest);
+    }
+    if (!reads(c) && c->held->n >= HTTP_READ_AHEAD && !c->paused) {
+        conn_pause(&c->conn);
+        c->paused = true;
+    }
+    return buf_err(c->held) == ERR_OK;
+}
+
+static void pass(struct http_conn *c, struct str fresh);
+
+static void on_data(struct conn *conn, struct str fresh)
+{
+    struct http_conn *c = CONTAINER_OF(conn, struct http_conn, conn);
+    c->in += fresh.n;
+    shm_count_add(c->door->shm, SHM_HTTP_USER_TRAFFIC_IN, fresh.n);
+    if (c->first && fresh.n != 0) {
+        c->first = false;
+        if (fresh.p[0] == '<') {
+            pass(c, fresh);
+            return;
+        }
+    }
+    struct str in = all_input(c, fresh);
+    if (in.p != NULL)
+        take_all(c, &in);
+    if (!conn_is_open(conn))
+        return;
+    if (in.p == NULL || !hold(c, in))
+        conn_abort(conn);
+    else if (c->eof && reads(c))
+        http_end(c);
+}
+
+/*
+ * Nothing more comes. What is complete is answered, a poll at once: closing the connection of a poll cancels its wait (protocol 1,
+ * 4.8).
+ */
+static void on_eof(struct conn *conn)
+{
+    struct http_conn *c = CONTAINER_OF(conn, struct http_conn, conn);
+    c->eof = true;
+    if (reads(c) && c->held == NULL)
+        http_end(c);
+    else if (c->state == HTTP_WAIT && c->req->what == HTTP_POLL)
+        conn_abort(conn);
+}
+
+static struct bus_peer *keeper_of(const struct http_conn *c)
+{
+    const struct http_door *d = c->door;
+    return d->host.keeper(d->host.ctx, c->req->bank);
+}
+
+static void on_sent(struct conn *conn, size_t n)
+{
+    struct http_conn *c = CONTAINER_OF(conn, struct http_conn, conn);
+    if (c->state != HTTP_SEND || c->req->left == 0)
+        return;
+    c->unsaid += (uint32_t)n;
+    if (c->unsaid < IPC_HTTP_WINDOW / 2 && conn_unsent(conn) != 0)
+        return;
+    struct bus_peer *k = keeper_of(c);
+    if (k != NULL)
+        bus_put(k, IPC_HTTP_CREDIT, c->id, c->seq,
+                (struct str){(const char *)&c->unsaid, sizeof c->unsaid});
+    c->unsaid = 0;
+}
+
+static void on_tls(struct conn *conn, const char *problem)
+{
+    struct http_conn *c = CONTAINER_OF(conn, struct http_conn, conn);
+    if (problem != NULL) {
+        http_log(c, LOG_FAILURES, "TLS: %s", problem);
+        return;
+    }
+    const struct conf_domain *named = conf_domain_find(c->door->conf, str_of(conn_tls_name(conn)));
+    if (named != NULL)
+        c->domain = named;
+    http_log(c, LOG_LOW, "%s, %s", conn_tls_version(conn), conn_tls_cipher(conn));
+}
+
+/* Nobody waits for the answer any more. */
+static void tell_keeper(struct http_conn *c)
+{
+    struct bus_peer *k = c->req != NULL && c->req->asked ? keeper_of(c) : NULL;
+    if (k != NULL)
+        bus_put(k, IPC_HTTP_DROP, c->id, c->seq, STR_NONE);
+}
+
+/* All that is HTTP about it goes. */
+static void forget(struct http_conn *c)
+{
+    struct http_door *d = c->door;
+    tell_keeper(c);
+    loop_timer_cancel(d->loop, &c->timer);
+    http1_free(&c->parser);
+    drop_req(c);
+    drop_held(c);
+    idmap_remove(&d->conns, c->id);
+    shm_count_sub(d->shm, SHM_HTTP_USER_ACTIVE, 1);
+}
+
+static void on_closed(struct conn *conn, enum conn_end why)
+{
+    struct http_conn *c = CONTAINER_OF(conn, struct http_conn, conn);
+    struct http_door *d = c->door;
+    http_log(c, LOG_MAJOR, "connection closed%s%s, in=%llu out=%llu",
+             why == CONN_END_DONE ? "" : ": ", why == CONN_END_DONE ? "" : conn_end_text(why),
+             (unsigned long long)c->in, (unsigned long long)c->out);
+    forget(c);
+    d->host.closed(d->host.ctx, c->id, c->place);
+    free(c);
+}
+
+static const struct conn_ops http_ops = {.on_data = on_data,
+                                         .on_eof = on_eof,
+                                         .on_sent = on_sent,
+                                         .on_tls = on_tls,
+                                         .on_closed = on_closed};
+
+/* --- the hand-over (protocol 1, 4.12) */
+
+/* A connection's memory is of the larger kind. */
+union either {
+    struct http_conn http;
+    struct tcp_conn tcp;
+};
+_Static_assert(offsetof(struct http_conn, conn) == 0 && offsetof(struct tcp_conn, conn) == 0,
+               "the connection stays where it is");
+_Static_assert(sizeof(union either) <= 448, "an idle connection has 448 bytes (design 9.9)");
+
+static void pass(struct http_conn *c, struct str fresh)
+{
+    struct http_door *d = c->door;
+    struct listen_addr peer = c->peer;
+    uint32_t old = c->id, id = old, place = c->place;
+    bool eof = c->eof;
+    if (!d->host.pass(d->host.ctx, &peer, &id, &place)) {
+        /* It has no place any more: closed() is not to give one back. */
+        conn_abort(&c->conn);
+        return;
+    }
+    http_log(c, LOG_MAJOR, "connection passed to XIMSSI-%u", id);
+    idmap_remove(&d->conns, old);
+    forget(c);
+    tcp_door_adopt(d->tcp, (struct tcp_conn *)(void *)&c->conn, &peer, id, place, fresh, eof);
+}
+
+/* --- life */
+
+enum err http_door_init(struct http_door *d)
+{
+    arena_init(&d->arena, PARSE_MEMORY);
+    buf_init(&d->scratch, IPC_LARGE_MAX);
+    d->arena.secret = d->scratch.secret = true; /* passwords do not stay */
+    idmap_init(&d->conns);
+    addrlist_init(&d->proxies);
+    d->parser = xmsg_parser_new();
+    if (d->parser == NULL)
+        return ERR_NOMEM;
+    xmsg_parser_limits(d->parser, &d->tcp->xml);
+    return addrlist_parse(&d->proxies, d->conf->http.trusted_proxies, NULL);
+}
+
+void http_door_accept(struct http_door *d, int fd, const struct listen_addr *peer, uint32_t id,
+                      uint32_t place, const struct conf_listener *l)
+{
+    union either *memory = calloc(1, sizeof *memory);
+    struct http_conn *c = &memory->http;
+    bool tls = l->tls == CONF_TLS_YES;
+    enum err e = memory != NULL && (!tls || d->tls != NULL) ? ERR_OK : ERR_NOMEM;
+    if (e == ERR_OK)
+        e = idmap_put(&d->conns, id, c);
+    if (e == ERR_OK &&
+        (e = conn_open(&c->conn, d->net, fd, &http_ops, tls ? d->tls : NULL)) != ERR_OK)
+        idmap_remove(&d->conns, id);
+    if (e != ERR_OK) {
+        close(fd);
+        free(memory);
+        d->host.closed(d->host.ctx, id, place);
+        return;
+    }
+    c->door = d;
+    c->id = id;
+    c->place = place;
+    c->peer = *peer;
+    c->domain = &d->conf->domains[0];
+    c->first = true;
+    c->proxied = l->proxy_protocol;
+    timer_init(&c->timer, timer_over);
+    shm_count_add(d->shm, SHM_HTTP_USER_ACTIVE, 1);
+    shm_count_add(d->shm, SHM_HTTP_USER_TOTAL, 1);
+    between_requests(c);
+    http_log(c, LOG_MAJOR, "got connection");
+    if (d->stopping)
+        http_end(c);
+}
+
+/* --- packets */
+
+static void of_keeper(struct http_conn *c, struct bus_peer *from, const struct ipc_item *it)
+{
+    struct ipc_http_reply r;
+    const struct http_door *d = c->door;
+    if (c->req == NULL || !c->req->asked || c->seq != it->seq ||
+        d->host.keeper_number(d->host.ctx, c->req->bank) != from->number)
+        return;
+    if (it->type == IPC_HTTP_BODY && c->state == HTTP_SEND && it->body.n <= c->req->left)
+        http_reply_more(c, it->body);
+    else if (it->type == IPC_HTTP_REPLY && c->state == HTTP_WAIT &&
+             ipc_http_reply_get(it->body, &r) == ERR_OK)
+        http_reply_begin(c, &r);
+}
+
+bool http_door_item(struct http_door *d, struct bus_peer *from, const struct ipc_item *it)
+{
+    struct http_conn *c = it->id != 0 ? idmap_get(&d->conns, it->id) : NULL;
+    if (it->type == IPC_HTTP_REPLY || it->type == IPC_HTTP_BODY) {
+        if (c != NULL && conn_is_open(&c->conn))
+            of_keeper(c, from, it);
+        return true;
+    }
+    if (c == NULL)
+        return false;
+    if (conn_is_open(&c->conn) && c->state == HTTP_WAIT && c->req->what == HTTP_LOGIN &&
+        c->req->attempt == it->seq)
+        http_login_item(c, it);
+    return true;
+}
+
+static void for_each(struct http_door *d, void (*fn)(struct http_conn *, uint32_t), uint32_t arg)
+{
+    uint32_t at = 0;
+    struct http_conn *c;
+    /* Connections leave the map only in on_closed, later. */
+    while ((c = idmap_next(&d->conns, &at)) != NULL) {
+        if (conn_is_open(&c->conn))
+            fn(c, arg);
+    }
+}
+
+static bool is_of(const struct http_conn *c, uint32_t keeper)
+{
+    const struct http_door *d = c->door;
+    return c->req != NULL && c->req->what > HTTP_LOGIN &&
+           (c->state == HTTP_WAIT || c->state == HTTP_SEND) &&
+           d->host.keeper_number(d->host.ctx, c->req->bank) == keeper;
+}
+
+static void ask_again(struct http_conn *c, uint32_t keeper)
+{
+    if (is_of(c, keeper) && !c->req->asked)
+        http_ask_keeper(c);
+}
+
+void http_door_keeper_up(struct http_door *d, uint32_t keeper)
+{
+    for_each(d, ask_again, keeper);
+}
+
+/* Where a part of the reply is out already, there is no better end than an early one. */
+static void lose_keeper(struct http_conn *c, uint32_t keeper)
+{
+    if (!is_of(c, keeper) || !c->req->asked)
+        return;
+    c->req->asked = false;
+    if (c->state == HTTP_SEND)
+        conn_abort(&c->conn);
+    else
+        http_reply(c, 550, STR(""), STR_NONE);
+}
+
+void http_door_keeper_gone(struct http_door *d, uint32_t keeper)
+{
+    for_each(d, lose_keeper, keeper);
+}
+
+static void login_again(struct http_conn *c, uint32_t unused)
+{
+    (void)unused;
+    if (c->state == HTTP_WAIT && c->req->what == HTTP_LOGIN)
+        http_login_again(c);
+}
+
+void http_door_auth_up(struct http_door *d)
+{
+    for_each(d, login_again, 0);
+}
+
+static void find_domain_again(struct http_conn *c, uint32_t unused)
+{
+    (void)unused;
+    const struct conf_domain *n = conf_domain_find(c->door->conf, c->domain->name);
+    c->domain = n != NULL ? n : &c->door->conf->domains[0];
+}
+
+void http_door_reload(struct http_door *d, const struct conf *conf)
+{
+    uint32_t at = 0;
+    struct http_conn *c;
+    d->conf = conf;
+    xmsg_parser_limits(d->parser, &d->tcp->xml);
+    while ((c = idmap_next(&d->conns, &at)) != NULL)
+        find_domain_again(c, 0);
+}
+
+static void end_idle(struct http_conn *c, uint32_t all)
+{
+    if (all != 0 || (c->state == HTTP_HEAD && c->parser == NULL))
+        http_end(c);
+}
+
+void http_door_stop(struct http_door *d)
+{
+    d->stopping = true;
+    for_each(d, end_idle, 0);
+}
+
+void http_door_end(struct http_door *d)
+{
+    d->stopping = true;
+    for_each(d, end_idle, 1);
+}

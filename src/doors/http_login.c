@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The ximssd authors
+/*
+ * Logins over HTTP (protocol 1, 4.3): parameters or Basic; and the conversation with auth, also for what stands in a batch
+ * before login (http_before.c).
+ */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "codec/b64.h"
+#include "doors/http_priv.h"
+
+#define ANSWER_TIME (10 * CLOCK_SEC) /* auth's (design 2.3) */
+#define BASIC_MAX   4096
+
+#define XML_TYPE STR("text/xml; charset=utf-8")
+
+/* --- questions to auth */
+
+void http_ask_auth(struct http_conn *c, enum ipc_type type)
+{
+    struct http_door *d = c->door;
+    struct http_req *r = c->req;
+    struct bus_peer *a = d->host.auth(d->host.ctx);
+    if (++d->next_attempt == 0)
+        d->next_attempt = 1;
+    r->attempt = d->next_attempt;
+    r->verdict = ERR_OK;
+    r->resent = false;
+    http_wait(c);
+    http_set_timer(c, ANSWER_TIME);
+    if (a != NULL)
+        bus_put(a, type, c->id, r->attempt, buf_slice(&r->login));
+}
+
+void http_login_again(struct http_conn *c)
+{
+    struct http_door *d = c->door;
+    struct http_req *r = c->req;
+    struct bus_peer *a = d->host.auth(d->host.ctx);
+    if (r->resent || r->verdict != ERR_OK || a == NULL)
+        return;
+    r->resent = true;
+    bus_put(a, r->before != NULL && http_before_asks_features(r->before) ? IPC_FEATURES : IPC_LOGIN,
+            c->id, r->attempt, buf_slice(&r->login));
+}
+
+void http_login_drop(struct http_conn *c)
+{
+    struct http_door *d = c->door;
+    struct bus_peer *a = d->host.auth(d->host.ctx);
+    if (c->req->what == HTTP_LOGIN && c->req->attempt != 0 && a != NULL)
+        bus_put(a, IPC_LOGIN_DROP, c->id, c->req->attempt, STR_NONE);
+}
+
+/* --- answers */
+
+static void failed(struct http_conn *c, enum err e)
+{
+    http_login_drop(c);
+    c->req->attempt = 0;
+    if (c->req->before != NULL)
+        http_before_failed(c, e);
+    else
+        http_reply_login_failed(c, e);
+}
+
+void http_login_timer(struct http_conn *c)
+{
+    failed(c, c->req->verdict != ERR_OK ? c->req->verdict : ERR_TIMEOUT);
+}
+
+static void refused(struct http_conn *c, const struct ipc_item *it)
+{
+    struct ipc_in in = {it->body, false};
+    uint32_t e = ipc_get_u32(&in);
+    uint32_t delay_ms = it->type == IPC_LOGIN_FAILED ? ipc_get_u32(&in) : 0;
+    if (ipc_in_end(&in) != ERR_OK || e == ERR_OK || e >= ERR_COUNT)
+        e = ERR_INTERNAL;
+    if (delay_ms == 0) {
+        failed(c, (enum err)e);
+        return;
+    }
+    c->req->verdict = (enum err)e;
+    http_set_timer(c, (int64_t)delay_ms * CLOCK_MS);
+}
+
+/* The reply of a login holds the session alone, without any response (protocol 1, 0.2, 6). */
+static void attached(struct http_conn *c, const struct ipc_item *it)
+{
+    struct ipc_in in = {it->body, false};
+    struct buf b;
+    (void)ipc_get_str(&in); /* the account's name */
+    struct str out = ipc_get_rest(&in);
+    if (out.n != 0 && out.p[out.n - 1] == '\0')
+        out.n--;
+    c->req->attempt = 0;
+    buf_init(&b, IPC_BODY_MAX);
+    b.secret = true;
+    buf_lit(&b, "<XIMSS>");
+    buf_str(&b, out);
+    buf_lit(&b, "</XIMSS>");
+    if (buf_err(&b) == ERR_OK)
+        http_reply(c, 200, XML_TYPE, buf_slice(&b));
+    else
+        http_reply(c, 503, STR(""), STR_NONE);
+    buf_free(&b);
+}
+
+void http_login_item(struct http_conn *c, const struct ipc_item *it)
+{
+    if (c->req->verdict != ERR_OK)
+        return;
+    switch (it->type) {
+    case IPC_LOGIN_FAILED:
+    case IPC_ATTACH_FAILED:
+        refused(c, it);
+        break;
+    case IPC_LOGIN_CHALLENGE: /* there is no connection to go on with */
+        failed(c, ERR_AUTH_METHOD);
+        break;
+    case IPC_ATTACHED:
+    case IPC_FEATURES_ANSWER:
+        if (c->req->before != NULL)
+            http_before_item(c, it);
+        else
+            attached(c, it);
+        break;
+    default:
+        break;
+    }
+}
+
+/* --- what is sent */
+
+uint32_t http_link_flags(const struct http_conn *c)
+{
+    if (!conn_is_tls(&c->conn))
+        return 0;
+    bool v13 = strcmp(conn_tls_version(&c->conn), "TLSv1.3") == 0;
+    return IPC_LOGIN_TLS | (v13 ? IPC_LOGIN_TLS13 : 0u);
+}
+
+/* A parameter that is a boolean; what is none is false (protocol 1, 1.9). */
+static bool flag(const struct urlform *body, const struct urlform *query, struct str name)
+{
+    bool on = false;
+    (void)!urlform_bool(body, query, name, &on);
+    return on;
+}
+
+static uint32_t flags_of(const struct http_conn *c, const struct urlform *body,
+                         const struct urlform *query)
+{
+    const struct conf *conf = c->door->conf;
+    bool watch = conf->http.ip_watch && !flag(body, query, STR("DisableIPWatch"));
+    bool cookie = conf->http.cookie || flag(body, query, STR("EnableUseCookie"));
+    if (flag(body, query, STR("DisableUseCookie")))
+        cookie = false;
+    return IPC_LOGIN_HTTP | http_link_flags(c) | (watch ? 0u : IPC_LOGIN_ANY_IP) |
+           (cookie ? IPC_LOGIN_COOKIE : 0u) |
+           (flag(body, query, STR("killOld")) ? IPC_LOGIN_KILL_OLD : 0u) |
+           (flag(body, query, STR("canUpdatePwd")) ? IPC_LOGIN_CAN_UPDATE : 0u);
+}
+
+/* "Authorization: Basic": name and password, UTF-8 (RFC 7617). false: it is none. */
+static bool read_basic(struct http_conn *c, struct ipc_login *out)
+{
+    struct buf b;
+    buf_init(&b, BASIC_MAX);
+    b.secret = true;
+    bool fine = c->req->basic.n <= BASIC_MAX && b64_decode(&b, c->req->basic) == ERR_OK;
+    struct str text = arena_str(&c->door->arena, buf_slice(&b));
+    size_t colon = fine ? str_find(text, ':') : text.n;
+    fine = fine && text.p != NULL && colon < text.n;
+    if (fine) {
+        out->user_name = str_sub(text, 0, colon);
+        out->password = str_sub(text, colon + 1, text.n);
+    }
+    buf_free(&b);
+    return fine;
+}
+
+void http_send_login(struct http_conn *c, struct ipc_login *out)
+{
+    struct http_req *r = c->req;
+    out->domain = c->domain->name;
+    out->place = c->place;
+    memcpy(out->addr, r->client.b, sizeof out->addr);
+    buf_clear(&r->login);
+    (void)buf_room(&r->login, IPC_BODY_MAX); /* growing leaves copies behind */
+    ipc_login_put(&r->login, out);
+    if (buf_err(&r->login) != ERR_OK)
+        failed(c, ERR_ATTR_VALUE);
+    else
+        http_ask_auth(c, IPC_LOGIN);
+}
+
+static void send_params(struct http_conn *c, const struct urlform *body,
+                        const struct urlform *query)
+{
+    struct ipc_login out = {.flags = flags_of(c, body, query),
+                            .user_name = urlform_get(body, query, STR("userName")),
+                            .password = urlform_get(body, query, STR("password")),
+                            .session_id = urlform_get(body, query, STR("sessionid")),
+                            .nonce = urlform_get(body, query, STR("nonce"))};
+    if (out.nonce.p != NULL)
+        out.auth_data = urlform_get(body, query, STR("authData"));
+    if (out.user_name.p == NULL && !read_basic(c, &out)) {
+        failed(c, ERR_AUTH_FAILED);
+        return;
+    }
+    http_send_login(c, &out);
+}
+
+static void login(struct http_conn *c, const struct urlform *body, const struct urlform *query)
+{
+    struct http_door *d = c->door;
+    struct http_req *r = c->req;
+    bool named = urlform_get(body, query, STR("userName")).p != NULL;
+    bool guest = flag(body, query, STR("loginAsGuest"));
+    r->as_xml = flag(body, query, STR("errorAsXML"));
+    r->was_basic = !named && !guest && r->basic.p != NULL;
+    if (!named && !guest && r->basic.p == NULL)
+        http_reply(c, 401, STR(""), STR_NONE);
+    else if (guest && !named)
+        failed(c, ERR_AUTH_FAILED);
+    else if (d->no_logins)
+        failed(c, ERR_SHUTTING_DOWN);
+    else
+        send_params(c, body, query);
+}
+
+void http_login(struct http_conn *c)
+{
+    struct http_door *d = c->door;
+    struct http_req *r = c->req;
+    struct urlform body, query;
+    struct str text = str_trim(buf_slice(&r->body));
+    arena_reset(&d->arena);
+    if (d->host.blocked(d->host.ctx, r->client.b)) {
+        http_reply(c, 503, STR(""), STR_NONE);
+        return;
+    }
+    if (urlform_parse(&d->arena, r->query, &query) != ERR_OK) {
+        http_reply(c, 400, STR(""), STR_NONE);
+        return;
+    }
+    if (text.n != 0 && text.p[0] == '<') {
+        http_before(c);
+    } else if (urlform_parse(&d->arena, text, &body) != ERR_OK) {
+        http_reply(c, 400, STR(""), STR_NONE);
+    } else {
+        login(c, &body, &query);
+    }
+    arena_reset(&d->arena);
+}
