@@ -6,10 +6,17 @@
 
 #include "base/utf8.h"
 
+/* The column `role`. */
+#define CTL_OF_ANY      IPC_ROLE_ANY
+#define CTL_OF_MASTER   IPC_ROLE_MASTER
+#define CTL_OF_AUTH     IPC_ROLE_AUTH
+#define CTL_OF_KEEPER   IPC_ROLE_KEEPER
+#define CTL_OF_SESSIONS CTL_ROLE_SESSIONS
+
 static const struct ctl_row rows[CTL_VERB_COUNT] = {
-    [CTL_NONE] = {"", "", "", IPC_ROLE_ANY, CTL_TOOL, 0},
+    [CTL_NONE] = {"", "", "", CTL_OF_ANY, CTL_TOOL, 0},
 #define CTL(name, w, r, reach, flags, a, body, d) \
-    [CTL_##name] = {w, a, d, IPC_ROLE_##r, CTL_##reach, flags},
+    [CTL_##name] = {w, a, d, CTL_OF_##r, CTL_##reach, flags},
 #include "codec/ctl.tbl"
 #undef CTL
 };

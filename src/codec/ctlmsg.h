@@ -19,10 +19,12 @@
  */
 #include "codec/ipcmsg.h"
 
-#define CTL_VERSION    2
-#define CTL_MAX        IPC_BODY_MAX /* bytes of a packet */
-#define CTL_SOCKET     "control"    /* in run_dir */
-#define CTL_TARGET_ALL UINT32_MAX   /* every process of the role, for reach ALL and FIND */
+#define CTL_VERSION 2
+#define CTL_MAX     IPC_BODY_MAX /* bytes of a packet */
+#define CTL_SOCKET  "control"    /* in run_dir */
+/* In the column `role`: whoever has sessions, workers and keepers. */
+#define CTL_ROLE_SESSIONS IPC_ROLE_COUNT
+#define CTL_TARGET_ALL    UINT32_MAX /* every process of the role, for reach ALL and FIND */
 
 enum ctl_verb {
     CTL_NONE = 0,

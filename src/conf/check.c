@@ -143,6 +143,9 @@ static void check_protocol(struct load *l, size_t i)
 {
     struct conf_listener *x = &l->c->listeners[i];
     uint32_t tls_line = listener_line(l, i, ROW_AT_listener_tls);
+    if (x->proxy_protocol && x->tls == CONF_TLS_YES)
+        problem_add(l->bad, listener_line(l, i, ROW_AT_listener_proxy_protocol),
+                    "a listener has either 'tls' or 'proxy_protocol', not both");
     bool starttls = x->protocol == CONF_XIMSS || x->protocol == CONF_ADMIN;
     if (x->protocol == CONF_ADMIN)
         problem_add(l->bad, listener_line(l, i, ROW_AT_listener_protocol),

@@ -5,11 +5,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "codec/proxyline.h"
 #include "doors/http_priv.h"
 
 #define PARSE_MEMORY ((size_t)4 << 20)
-#define BODY_STEP    65536           /* bytes that the body timeout is for */
-#define KEEPER_TIME  (5 * CLOCK_SEC) /* for a keeper that is not there (design 2.5) */
+#define BODY_STEP    65536 /* bytes that the body timeout is for */
 
 static const struct conn_ops http_ops;
 
@@ -224,21 +224,49 @@ CHECKED static bool hold(struct http_conn *c, struct str rest)
 
 static void pass(struct http_conn *c, struct str fresh);
 
+/*
+ * The PROXY line comes first, and says who the client is. true: it is there, or none is to come; *in is what stands behind it. false:
+ * more is needed, or the connection ends.
+ */
+static bool take_proxy_line(struct http_conn *c, struct str *in)
+{
+    struct proxyline p;
+    size_t used = 0;
+    if (!c->proxied)
+        return true;
+    enum err e = proxyline_read(*in, &used, &p);
+    if (e == ERR_AGAIN)
+        return false;
+    if (e != ERR_OK) {
+        http_log(c, LOG_PROBLEMS, "no PROXY line");
+        conn_abort(&c->conn);
+        return false;
+    }
+    c->proxied = false;
+    *in = str_sub(*in, used, in->n);
+    if (p.given) {
+        memcpy(c->peer.ip, p.ip.b, sizeof c->peer.ip);
+        c->peer.port = p.port;
+        c->peer.family = LISTEN_IP;
+        http_log(c, LOG_MAJOR, "the client behind the proxy");
+    }
+    return true;
+}
+
 static void on_data(struct conn *conn, struct str fresh)
 {
     struct http_conn *c = CONTAINER_OF(conn, struct http_conn, conn);
     c->in += fresh.n;
     shm_count_add(c->door->shm, SHM_HTTP_USER_TRAFFIC_IN, fresh.n);
-    if (c->first && fresh.n != 0) {
-        c->first = false;
-        if (fresh.p[0] == '<') {
-            pass(c, fresh);
+    struct str in = all_input(c, fresh);
+    if (in.n != 0 && take_proxy_line(c, &in)) {
+        if (c->first && in.n != 0 && in.p[0] == '<') {
+            pass(c, in);
             return;
         }
-    }
-    struct str in = all_input(c, fresh);
-    if (in.p != NULL)
+        c->first = c->first && in.n == 0;
         take_all(c, &in);
+    }
     if (!conn_is_open(conn))
         return;
     if (in.p == NULL || !hold(c, in))
@@ -350,6 +378,7 @@ static void pass(struct http_conn *c, struct str fresh)
     struct http_door *d = c->door;
     struct listen_addr peer = c->peer;
     uint32_t old = c->id, id = old, place = c->place;
+    struct buf *held = c->held; /* `fresh` may be a part of it */
     bool eof = c->eof;
     if (!d->host.pass(d->host.ctx, &peer, &id, &place)) {
         /* It has no place any more: closed() is not to give one back. */
@@ -358,8 +387,12 @@ static void pass(struct http_conn *c, struct str fresh)
     }
     http_log(c, LOG_MAJOR, "connection passed to XIMSSI-%u", id);
     idmap_remove(&d->conns, old);
+    c->held = NULL;
     forget(c);
     tcp_door_adopt(d->tcp, (struct tcp_conn *)(void *)&c->conn, &peer, id, place, fresh, eof);
+    if (held != NULL)
+        buf_free(held);
+    free(held);
 }
 
 /* --- life */
@@ -376,6 +409,13 @@ enum err http_door_init(struct http_door *d)
         return ERR_NOMEM;
     xmsg_parser_limits(d->parser, &d->tcp->xml);
     return addrlist_parse(&d->proxies, d->conf->http.trusted_proxies, NULL);
+}
+
+static bool is_proxy(const struct http_door *d, const struct listen_addr *peer)
+{
+    struct ip ip;
+    memcpy(ip.b, peer->ip, sizeof ip.b);
+    return peer->family == LISTEN_LOCAL || addrlist_match(&d->proxies, &ip);
 }
 
 void http_door_accept(struct http_door *d, int fd, const struct listen_addr *peer, uint32_t id,
@@ -410,6 +450,10 @@ void http_door_accept(struct http_door *d, int fd, const struct listen_addr *pee
     http_log(c, LOG_MAJOR, "got connection");
     if (d->stopping)
         http_end(c);
+    if (c->proxied && !is_proxy(d, peer)) {
+        http_log(c, LOG_PROBLEMS, "no proxy of trusted_proxies");
+        conn_abort(&c->conn);
+    }
 }
 
 /* --- packets */
@@ -522,7 +566,11 @@ void http_door_reload(struct http_door *d, const struct conf *conf)
 
 static void end_idle(struct http_conn *c, uint32_t all)
 {
-    if (all != 0 || (c->state == HTTP_HEAD && c->parser == NULL))
+    if (c->state == HTTP_HEAD && c->parser == NULL)
+        http_end(c);
+    else if (all != 0 && c->state == HTTP_WAIT)
+        http_reply(c, 503, STR(""), STR_NONE);
+    else if (all != 0)
         http_end(c);
 }
 

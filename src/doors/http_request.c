@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "codec/forwarded.h"
 #include "doors/http_priv.h"
 
 /* --- the URL */
@@ -92,10 +93,20 @@ static struct str basic_of(const struct http1_request *q)
     return str_istarts(v, STR("Basic ")) ? str_trim(str_sub(v, 6, v.n)) : STR_NONE;
 }
 
-static void find_client(struct http_conn *c, const struct http1_request *q)
+/* Through proxies that are believed. false: it cannot be said who it is. */
+CHECKED static bool find_client(struct http_conn *c, const struct http1_request *q)
 {
-    (void)q;
-    memcpy(c->req->client.b, c->peer.ip, sizeof c->req->client.b);
+    struct forwarded f;
+    struct ip peer;
+    struct str line;
+    unsigned at = 0;
+    memcpy(peer.b, c->peer.ip, sizeof peer.b);
+    forwarded_init(&f, &c->door->proxies, &peer);
+    while ((line = http1_field_next(q, "forwarded", &at)).p != NULL)
+        forwarded_add(&f, line);
+    for (at = 0; (line = http1_field_next(q, "x-forwarded-for", &at)).p != NULL;)
+        forwarded_add_x(&f, line);
+    return forwarded_client(&f, &c->req->client);
 }
 
 static bool answer_now(struct http_conn *c, int status)
@@ -135,7 +146,6 @@ static void keep_fields(struct http_conn *c, const struct http1_request *q)
     r->cookie = keep(r, http1_field(q, "cookie"));
     r->basic = keep(r, basic_of(q));
     find_origin(c, q);
-    find_client(c, q);
 }
 
 static uint64_t body_cap(const struct http_conn *c)
@@ -154,6 +164,11 @@ bool http_head(struct http_conn *c)
     }
     struct http_req *r = c->req;
     keep_fields(c, q);
+    if (!find_client(c, q)) {
+        http_log(c, LOG_PROBLEMS,
+                 "bad request: Forwarded or X-Forwarded-For does not say who the client is");
+        return answer_head(c, q, 400);
+    }
     arena_reset(&c->door->arena);
     if (str_eq(q->path, STR("*")))
         return true; /* OPTIONS */

@@ -299,8 +299,10 @@ void ctl_done(struct ctl *c, uint32_t seq, enum err e)
 
 static bool serves(const struct master_child *c, enum ipc_role role, uint32_t target)
 {
-    return (role == IPC_ROLE_ANY || c->role == role) && c->pid != 0 && c->ready && !c->stopping &&
-           (target == CTL_TARGET_ALL || c->number == target);
+    bool has =
+        role == CTL_ROLE_SESSIONS && (c->role == IPC_ROLE_WORKER || c->role == IPC_ROLE_KEEPER);
+    return (role == IPC_ROLE_ANY || c->role == role || has) && c->pid != 0 && c->ready &&
+           !c->stopping && (target == CTL_TARGET_ALL || c->number == target);
 }
 
 static void ask_children(struct ctl *c, struct client *cl, const struct ctl_head *head,
@@ -330,7 +332,8 @@ static void pass_on(struct ctl *c, struct client *cl, const struct ctl_head *hea
         ask_children(c, cl, head, body);
     if (!waits(cl)) {
         char text[80];
-        snprintf(text, sizeof text, "{\"error\":\"no %s serves now\"}", ipc_role_name(row->role));
+        snprintf(text, sizeof text, "{\"error\":\"no %s serves now\"}",
+                 row->role == CTL_ROLE_SESSIONS ? "worker" : ipc_role_name(row->role));
         end(cl, ERR_TIMEOUT, str_of(text));
     } else if (cl->own) {
         uint32_t seq = cl->seq;

@@ -7,6 +7,7 @@
 #include "codec/ctlmsg.h"
 #include "proc/child_ctl.h"
 #include "proc/keeper.h"
+#include "proc/rows_ctl.h"
 #include "ximss/alert.h"
 
 static bool say_to(struct kept *s, struct alert *a)
@@ -62,12 +63,31 @@ static void say(struct child *c, const struct ipc_item *it)
     }
 }
 
+static void kick(struct child *c, const struct ipc_item *it)
+{
+    struct ipc_in in = {it->body, false};
+    uint32_t id = ipc_get_u32(&in);
+    if (ipc_in_end(&in) != ERR_OK)
+        child_ctl_done(c, it->seq, ERR_ATTR_VALUE);
+    else if (keeper_http_kick(c->data, id))
+        child_ctl_done(c, it->seq, ERR_OK);
+    else
+        child_ctl_refuse(c, it->seq, ERR_NOT_FOUND,
+                         "there is no connection or session of that number");
+}
+
 void keeper_ctl(struct child *c, const struct ipc_item *it)
 {
     switch (it->id) {
     case CTL_SESSION_SAY:
     case CTL_SESSION_SAY_ALL:
         say(c, it);
+        break;
+    case CTL_SESSION_LIST:
+        rows_ctl_list(c, ROWS_CTL_KEEPER, it);
+        break;
+    case CTL_SESSION_KICK:
+        kick(c, it);
         break;
     default:
         child_ctl_done(c, it->seq, ERR_UNSUPPORTED);

@@ -257,8 +257,16 @@ static void every_problem_in_one_run(void **state)
 static void single_problems(void **state)
 {
     (void)state;
-    assert_problems("[listener a]\nprotocol = http\naddress = *:1\n",
-                    "a.conf:2: protocol 'http' is not in this version; allowed is ximss or lmtp\n");
+    assert_problems(
+        "[listener a]\nprotocol = admin\naddress = *:1\n",
+        "a.conf:2: protocol 'admin' is not in this version; allowed is ximss, http or lmtp\n");
+    assert_problems("[listener a]\nprotocol = http\naddress = *:1\ntls = starttls\n",
+                    "a.conf:4: a listener for http has no starttls; allowed is no or yes\n");
+    assert_problems("[listener a]\naddress = *:1\nproxy_protocol = yes\n",
+                    "a.conf:3: only a listener for http has 'proxy_protocol'\n");
+    assert_problems(
+        "[listener a]\nprotocol = http\naddress = *:1\ntls = yes\nproxy_protocol = yes\n",
+        "a.conf:5: a listener has either 'tls' or 'proxy_protocol', not both\n");
     assert_problems("[listener a]\nprotocol = lmtp\naddress = *:1\ntls = starttls\n",
                     "a.conf:4: a listener for lmtp has no starttls; allowed is no or yes\n");
     assert_problems("[listener a]\naddress = *:1\nallow = ::1\ndeny = ::1\n",
