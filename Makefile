@@ -188,6 +188,10 @@ $(BUILD)/dump-digest: $(BUILD)/obj/tests/mail/dump_digest.o $$(call libs_upto,co
 $(BUILD)/dump-web: $(BUILD)/obj/tests/web/dump_web.o $$(call libs_upto,codec)
 	@$(link) $(call rev,$(filter %.a,$^)) $(L_tool)
 
+# Prints what streams of HTTP requests are read as, for tests/attack.
+$(BUILD)/dump-http1: $(BUILD)/obj/tests/attack/dump_http1.o $$(call libs_upto,codec)
+	@$(link) $(call rev,$(filter %.a,$^)) $(L_tool)
+
 # Becomes a role and tries what it must not do, for tests/rights.
 $(BUILD)/acts: $(BUILD)/obj/tests/rights/acts.o $$(call libs_upto,proc)
 	@$(link) $(call rev,$(filter %.a,$^)) $(LDLIBS)
@@ -200,7 +204,7 @@ $(BUILD)/inject.so: $(INJECT) $(wildcard tests/fault/*.h) tests/fault/calls.tbl 
 	@echo "  LD  $@"
 	@$(CC) -D_GNU_SOURCE -std=c17 -g -O2 -fPIC $(WARN) -shared -o $@ $(INJECT)
 
-tests: $(UNIT) $(REPLAY) $(BUILD)/dump-digest $(BUILD)/dump-web $(BUILD)/inject.so $(BUILD)/acts
+tests: $(UNIT) $(REPLAY) $(BUILD)/dump-digest $(BUILD)/dump-web $(BUILD)/dump-http1 $(BUILD)/inject.so $(BUILD)/acts
 
 check: packages-build packages-check
 	@tests/run --build $(BUILD)
