@@ -35,9 +35,9 @@ CPPFLAGS += -Isrc -I. -I$(BUILD) -D_GNU_SOURCE -DXIMSSD_VERSION='"$(VERSION)"' $
 CFLAGS   += -std=c17 -g $(OPT) $(WARN) $(HARD) $(SAN)
 LDFLAGS  += -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SAN)
 
-# llhttp is generated C of Debian's node-llhttp, installed or unpacked by .ci/install; it becomes part of libcodec, without
-# our warnings. The two modes of it differ in what they let pass.
-LLHTTP_ROOT   := $(if $(wildcard /usr/share/llhttp/llhttp.c),/usr,build/unpacked/usr)
+# llhttp is generated C of Debian's node-llhttp, unpacked by .ci/install or installed; it becomes part of libcodec, without
+# our warnings. Its two modes differ in what they let pass.
+LLHTTP_ROOT   := $(if $(wildcard build/unpacked/usr/share/llhttp/llhttp.c),build/unpacked/usr,/usr)
 LLHTTP_CFLAGS := -isystem $(LLHTTP_ROOT)/share/include/llhttp -DLLHTTP_STRICT_MODE=1
 LLHTTP_OBJ     = $(patsubst %,$(BUILD)/obj/llhttp/%.o,llhttp api http)
 
@@ -91,7 +91,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(GEN)
 $(LLHTTP_OBJ): $(BUILD)/obj/llhttp/%.o: $(LLHTTP_ROOT)/share/llhttp/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo "  CC  llhttp/$*.c"
-	@$(CC) $(LLHTTP_CFLAGS) -g $(OPT) -w $(HARD) $(SAN) -c -o $@ $<
+	@$(CC) $(LLHTTP_CFLAGS) $(CFLAGS) -w -c -o $@ $<
 
 # The part of ops.tbl that codec may know: element, monitor text, flags. optag_sorted.h, made with it: the names in
 # lower case and in byte order, for the look-up.

@@ -113,6 +113,7 @@ static void test_refused(void **state)
     static const struct row rows[] = {
         {"\r\n\r\n", "BAD 400 no request\n"},
         {"\rG", "BAD 400 no request\n"},
+        {"\r\n\rGET / HTTP/1.0\r\n\r\n", "BAD 400 no request\n"},
         {"\n", "BAD 400 no request\n"},
         {" GET", "BAD 400 no request\n"},
         {"\x16\x03\x01", "BAD 400 no request\n"},
