@@ -14,6 +14,7 @@ import errno
 import mmap
 import os
 import re
+import smtplib
 import struct
 import threading
 import time
@@ -88,7 +89,7 @@ class Faults:
 
 
 class Hang(Exception):
-    """Nobody answered, and nobody closed."""
+    """Nobody answered, and nobody closed. No error of Python's and no assertion, so that nobody takes it for an end."""
 
 
 # Logins are many here, and some fail on purpose.
@@ -105,7 +106,8 @@ class FaultServer(Server):
             env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         self.read_to, self.hurried, self.clock_lock = 0, time.monotonic(), threading.Lock()
         self.settings = SETTINGS + server
-        self.conf_text = conf + LOGIN if "[login]" not in conf else conf.replace("[login]\n", LOGIN)
+        login = "".join(line for line in LOGIN.splitlines(True) if line.split("=")[0] + "=" not in conf)
+        self.conf_text = conf + login if "[login]" not in conf else conf.replace("[login]\n", login)
         super().__init__(folder, conf=self.conf_text, server=self.settings, accounts=accounts, clock=True, tls=tls,
                          start=start, env=env)
 
@@ -191,6 +193,21 @@ class FaultServer(Server):
         return wait_for(attempt, seconds, 0.01)
 
 
+TICK = 0.25  # seconds of a time-out, after which the server's time goes on
+
+
+def patiently(server, patience, step, what):
+    """step(), again after each of its time-outs; a Hang when there is nothing but those for `patience` seconds."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return step()
+        except TimeoutError:
+            if time.monotonic() > end:
+                raise Hang("%s in %g s" % (what, patience)) from None
+            server.hurry()
+
+
 class Answer:
     """ok; or error: number (0: the connection ended, so the change is in doubt)."""
 
@@ -210,19 +227,32 @@ class Talk(Client):
     def __init__(self, server, patience=None, tls=False):
         self.server = server
         self.patience = patience or 30
-        super().__init__(("127.0.0.1", server.tls_port if tls else server.port), timeout=self.patience,
-                         tls=server.tls_context() if tls else None)
-        self.sock.settimeout(0.25)
+        try:
+            super().__init__(("127.0.0.1", server.tls_port if tls else server.port), timeout=self.patience,
+                             tls=server.tls_context() if tls else None)
+        except TimeoutError:
+            raise Hang("no connection in %g s" % self.patience) from None
+        self.sock.settimeout(TICK)
+
+    def start_tls(self, context):
+        self.sock.settimeout(self.patience)
+        try:
+            super().start_tls(context)
+        except TimeoutError:
+            raise Hang("no handshake in %g s" % self.patience) from None
+        self.sock.settimeout(TICK)
+
+    def send_bytes(self, data):
+        rest = memoryview(data)
+
+        def send():
+            nonlocal rest
+            rest = rest[self.sock.send(rest):]
+        while rest:
+            patiently(self.server, self.patience, send, "nothing more is read")
 
     def raw(self):
-        end = time.monotonic() + self.patience
-        while True:
-            try:
-                return super().raw()
-            except TimeoutError:
-                if time.monotonic() > end:
-                    raise Hang("no answer in %g s" % self.patience) from None
-                self.server.hurry()
+        return patiently(self.server, self.patience, super().raw, "no answer")
 
     def ask(self, text):
         """Sends a request; an Answer."""
@@ -242,6 +272,26 @@ class Talk(Client):
         return Answer(messages)
 
 
+class Lines:
+    """What smtplib reads replies from, in the place of its file, which makes an end of every time-out and reads no more then."""
+
+    def __init__(self, post, sock):
+        self.post, self.sock, self.bytes = post, sock, b""
+
+    def readline(self, most):
+        while b"\n" not in self.bytes and len(self.bytes) < most:
+            got = patiently(self.post.server, self.post.patience, lambda: self.sock.recv(65536), "no answer over LMTP")
+            if not got:
+                break
+            self.bytes += got
+        line = self.bytes[:min(self.bytes.find(b"\n") + 1 or len(self.bytes), most)]
+        self.bytes = self.bytes[len(line):]
+        return line
+
+    def close(self):
+        pass
+
+
 class Post(Lmtp):
     """LMTP with the same patience."""
 
@@ -250,9 +300,27 @@ class Post(Lmtp):
         super().__init__(os.path.join(server.run_dir, "lmtp"))
 
     def getreply(self):
-        if self.sock is not None:
-            self.sock.settimeout(self.patience)
+        if self.sock is not None and self.file is None:
+            self.sock.settimeout(TICK)
+            self.file = Lines(self, self.sock)
         return super().getreply()
+
+    def send(self, s):
+        rest = memoryview(s.encode("ascii") if isinstance(s, str) else s)
+
+        def send():
+            nonlocal rest
+            try:
+                rest = rest[self.sock.send(rest):]
+            except TimeoutError:
+                raise
+            except OSError:
+                self.close()
+                raise smtplib.SMTPServerDisconnected("closed") from None
+        while rest:
+            if self.sock is None:
+                raise smtplib.SMTPServerDisconnected("closed")
+            patiently(self.server, self.patience, send, "nothing more is read over LMTP")
 
 
 # --- what is told at the end

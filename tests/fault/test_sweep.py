@@ -168,8 +168,18 @@ class Sweeper:
                 self.outcomes["process: " + end] += 1
         except (Problem, Hang, Wrong, AssertionError, OSError) as e:
             faults.disarm()
-            self.problems.append((fault, "%s: %s" % (type(e).__name__, str(e)[:1500])))
+            said = self.hung(e) if isinstance(e, Hang) else "%s: %s" % (type(e).__name__, str(e)[:1500])
+            self.problems.append((fault, said))
             self.restart()
+
+    def hung(self, what):
+        """What is to be said about a hang. No fault of one call explains one: an end is in order, to wait for ever is not."""
+        try:
+            others = "others are served" if self.server.login("dora", self.world.ledger.accounts["dora"].passwords[0]) \
+                else "nor can anybody log in"
+        except Hang as e:
+            others = "nor is anybody else served: %s" % e
+        return "hang: %s; %s" % (what, others)
 
     def run(self, plan, end):
         try:
