@@ -89,7 +89,38 @@ static void crypt_phrase(const struct prepared *pw, char to[CRYPT_MAX + 1])
     explicit_bzero(digest, sizeof digest);
 }
 
-/* ERR_SYNTAX: nobody's setting; ERR_NOMEM, ERR_INTERNAL: it could not be done now. */
+#define CRYPT_LETTERS "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+#define CRYPT_HASH    43 /* letters of the hash proper */
+
+/*
+ * Has it the form that crypt(5) gives for yescrypt, gost-yescrypt and scrypt? They alone map memory of their own, and where
+ * they get none, libxcrypt (4.4.33) says EINVAL, as of a setting that is none. crypt_checksalt() cannot tell the two apart: it
+ * takes "$y$" for a setting.
+ */
+static bool has_yescrypt_form(const char *hash)
+{
+    static const struct {
+        const char *prefix;
+        int fields; /* between prefix and hash: parameters and salt, or both in one */
+        size_t least, most;
+    } forms[] = {{PREFIX, 2, 0, 86}, {"$gy$", 2, 0, 86}, {"$7$", 1, 11, 97}};
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+        const char *at = hash + strlen(forms[i].prefix);
+        if (strncmp(hash, forms[i].prefix, strlen(forms[i].prefix)) != 0)
+            continue;
+        for (int field = 1; field <= forms[i].fields; field++) {
+            bool last = field == forms[i].fields;
+            size_t n = strspn(at, CRYPT_LETTERS);
+            if (at[n] != '$' || n < (last ? forms[i].least : 1) || (last && n > forms[i].most))
+                return false;
+            at += n + 1;
+        }
+        return strlen(at) == CRYPT_HASH && strspn(at, CRYPT_LETTERS) == CRYPT_HASH;
+    }
+    return false;
+}
+
+/* ERR_SYNTAX: nobody's setting, or (see above) no memory; ERR_NOMEM, ERR_INTERNAL: it could not be done now. */
 static enum err crypt_make(const struct prepared *pw, const char *setting,
                            char out[VERIFIER_HASH_MAX + 1])
 {
@@ -99,7 +130,9 @@ static enum err crypt_make(const struct prepared *pw, const char *setting,
     crypt_phrase(pw, data->input);
     errno = 0;
     const char *hash = crypt_rn(data->input, setting, data, (int)sizeof *data);
-    enum err e = errno == EINVAL || errno == ERANGE ? ERR_SYNTAX : ERR_INTERNAL;
+    enum err e = errno == EINVAL || errno == ERANGE ? ERR_SYNTAX
+                 : errno == ENOMEM                  ? ERR_NOMEM
+                                                    : ERR_INTERNAL;
     if (hash != NULL && hash[0] != '*' && strlen(hash) <= VERIFIER_HASH_MAX) {
         memcpy(out, hash, strlen(hash) + 1);
         e = ERR_OK;
@@ -129,6 +162,8 @@ enum err verifier_check(struct str hash, struct str password, bool *right)
     if (e != ERR_OK)
         return e;
     e = crypt_make(&pw, setting, got);
+    if (e == ERR_SYNTAX && has_yescrypt_form(setting))
+        e = ERR_NOMEM;
     *right = e == ERR_OK && str_eq_secret(str_of(got), hash);
     prepared_free(&pw);
     explicit_bzero(got, sizeof got);
@@ -200,6 +235,8 @@ enum err verifier_make(struct str password, const struct verifier_options *opt,
     e = new_setting(opt->cost, setting);
     if (e == ERR_OK)
         e = crypt_make(&pw, setting, out->hash);
+    if (e == ERR_SYNTAX) /* libxcrypt made the setting itself */
+        e = ERR_NOMEM;
     if (e == ERR_OK)
         scram_make(&pw, mac_str(salt, sizeof salt), iterations_of(opt), &out->scram);
     prepared_free(&pw);

@@ -70,7 +70,8 @@ enum err verifier_make(struct str password, const struct verifier_options *opt,
                        struct verifiers *out) CHECKED;
 /*
  * Slow (hasher). Constant-time comparison; not right: also an empty or over-long password, and an unusable hash. ERR_NOMEM,
- * ERR_INTERNAL: it could not be found out, which is nobody's failed login.
+ * ERR_INTERNAL: it could not be found out, which is nobody's failed login. Where libxcrypt does not say whether a hash of the
+ * yescrypt family is damaged or its memory could not be had, what has the family's form is taken for whole: ERR_NOMEM.
  */
 enum err verifier_check(struct str hash, struct str password, bool *right) CHECKED;
 /* The SCRAM keys alone, with this salt. Slow. A part of verifier_make(), open for tests with given salts. */

@@ -76,6 +76,8 @@ enum err auth_job_add(struct auth_proc *a, enum verifier_job kind, struct buf *b
                       const struct ip *addr,
                       void (*done)(struct auth_proc *, void *, enum err, struct str),
                       void *arg) CHECKED;
+/* What the client hears of a job that done() got no answer of, which is no failed login. */
+enum err auth_job_failed(enum err e);
 void auth_job_answer(struct auth_proc *a, uint32_t hasher, enum err e, struct str body);
 /* It was told to finish. */
 void auth_hasher_leaves(struct auth_proc *a, uint32_t hasher);

@@ -82,6 +82,11 @@ enum err auth_job_add(struct auth_proc *a, enum verifier_job kind, struct buf *b
     return ERR_OK;
 }
 
+enum err auth_job_failed(enum err e)
+{
+    return e == ERR_NOMEM || e == ERR_INTERNAL ? e : ERR_TIMEOUT;
+}
+
 static void finish(struct auth_proc *a, uint32_t hasher, enum err e, struct str body)
 {
     struct auth_job *j = a->hashers[hasher].job;

@@ -257,7 +257,8 @@ static void hasher_said(struct auth_proc *a, void *arg, enum err e, struct str b
     if (e == ERR_OK)
         e = verifier_job_checked(body, &right);
     if (e != ERR_OK)
-        give_up(l, REASON_HASHER_LOST, ERR_TIMEOUT);
+        give_up(l, auth_job_failed(e) != ERR_TIMEOUT ? REASON_OURS : REASON_HASHER_LOST,
+                auth_job_failed(e));
     else
         advance(l, sasl_checked(&l->s, &a->env, right, clock_mono()));
 }

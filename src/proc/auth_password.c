@@ -31,7 +31,7 @@ static void checked(struct auth_proc *a, void *arg, enum err e, struct str body)
     if (e == ERR_OK)
         e = verifier_job_checked(body, &right);
     if (e != ERR_OK)
-        finish(p, ERR_TIMEOUT);
+        finish(p, auth_job_failed(e));
     else
         advance(p, pwchange_checked(&p->c, a->dir, &a->env, right, clock_mono()));
 }

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: The ximssd authors
 /* hasher: slow password work, one job at a time; no files, nothing kept (design 2). */
+#include <stdlib.h>
+
 #include "auth/verifier.h"
+#include "base/log.h"
 #include "proc/child.h"
 
 struct hasher {
     bool leaving; /* as soon as auth says that it may */
 };
 
+/* libbsd maps a page for its first random number, and ends the process where there is none. */
 static enum err start(struct child *c)
 {
+    uint8_t first;
     (void)c;
+    arc4random_buf(&first, sizeof first);
     return ERR_OK;
 }
 
@@ -23,6 +29,10 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
         return;
     buf_init(&answer, IPC_BODY_MAX);
     enum err e = verifier_job_run(it->id, it->body, &answer);
+    if (e == ERR_NOMEM || e == ERR_INTERNAL)
+        log_write(LOG_FAILURES, "AUTH", 0, NULL, "a password could not be %s: %s",
+                  it->id == VERIFIER_CHECK ? "checked" : "hashed",
+                  e == ERR_NOMEM ? "no memory" : "libcrypt failed");
     bus_put(from, IPC_HASHED, (uint32_t)e, it->seq, buf_slice(&answer));
     if (answer.p != NULL)
         explicit_bzero(answer.p, answer.n);

@@ -2,9 +2,15 @@
 // SPDX-FileCopyrightText: The ximssd authors
 #include "auth/verifier.h"
 
+#include <crypt.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "codec/ipcmsg.h"
@@ -12,6 +18,17 @@
 
 /* The cheapest yescrypt: what is tested is not its cost. */
 static const struct verifier_options quick = {.cost = 1, .iterations = 10000, .min_length = 6};
+
+static bool no_memory; /* to be mapped */
+
+/* What libcrypt calls. */
+void *mmap(void *at, size_t n, int prot, int flags, int fd, off_t from)
+{
+    if (!no_memory)
+        return (void *)syscall(SYS_mmap, at, n, prot, flags, fd, from);
+    errno = ENOMEM;
+    return MAP_FAILED;
+}
 
 static void check_round(struct str password)
 {
@@ -122,6 +139,59 @@ static void test_foreign_hashes(void **state)
     assert_false(is_right(STR("correct-horse"), STR("correct-horse")));
     assert_false(is_right(STR("*0"), STR("correct-horse")));
     assert_false(is_right(STR("$y$"), STR("correct-horse")));
+}
+
+static enum err check_without_memory(const char *hash)
+{
+    bool right = true;
+    no_memory = true;
+    enum err e = verifier_check(str_of(hash), STR("correct-horse"), &right);
+    no_memory = false;
+    assert_false(right);
+    return e;
+}
+
+/* A password that cannot be checked is not wrong; one that a damaged hash belongs to is, with or without memory. */
+static void test_no_memory(void **state)
+{
+    static const char *const prefixes[] = {"$y$", "$gy$", "$7$"};
+    static const char *const others[] = {
+        "*",
+        "*0",
+        "correct-horse",
+        "$y$",
+        "$y$j75$",
+        "$y$j75$salt",
+        "$y$$salt$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "$y$j75$sa-t$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "$7$CU..../...$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "$z$j75$salt$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    };
+    struct verifiers v;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+        char setting[CRYPT_GENSALT_OUTPUT_SIZE], hash[CRYPT_OUTPUT_SIZE + 1];
+        struct crypt_data data = {0};
+        unsigned long cost = i < 2 ? 1 : 6; /* the least of each */
+        assert_non_null(crypt_gensalt_rn(prefixes[i], cost, NULL, 0, setting, sizeof setting));
+        assert_non_null(crypt_rn("correct-horse", setting, &data, sizeof data));
+        snprintf(hash, sizeof hash, "%s", data.output);
+        assert_true(is_right(str_of(hash), STR("correct-horse")));
+        assert_int_equal(check_without_memory(hash), ERR_NOMEM);
+        assert_true(is_right(str_of(hash), STR("correct-horse")));
+        size_t n = strlen(hash);
+        hash[n] = 'a'; /* longer by one, then shorter by one */
+        hash[n + 1] = '\0';
+        assert_int_equal(check_without_memory(hash), ERR_OK);
+        hash[n - 1] = '\0';
+        assert_int_equal(check_without_memory(hash), ERR_OK);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        assert_int_equal(check_without_memory(others[i]), ERR_OK);
+    no_memory = true;
+    assert_int_equal(verifier_make(STR("correct-horse"), &quick, &v), ERR_NOMEM);
+    no_memory = false;
+    assert_string_equal(v.hash, "*");
 }
 
 /* StoredKey and ServerKey as Python's hashlib computes them. */
@@ -280,7 +350,7 @@ int main(void)
         cmocka_unit_test(test_lengths),        cmocka_unit_test(test_policy),
         cmocka_unit_test(test_foreign_hashes), cmocka_unit_test(test_scram_keys),
         cmocka_unit_test(test_text),           cmocka_unit_test(test_cram_opt_in),
-        cmocka_unit_test(test_jobs),
+        cmocka_unit_test(test_jobs),           cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
