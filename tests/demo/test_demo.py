@@ -121,7 +121,7 @@ def test_first_and_second_start(folder):
         # mail comes in, over the port that is printed, and is heard of
         address = re.match(r"127\.0\.0\.1:(\d+) ", demo.after("mail comes")).group(1)
         assert int(address) == port + 2
-        lmtp = smtplib.LMTP("127.0.0.1", port + 2)
+        lmtp = smtplib.LMTP("127.0.0.1", port + 2, "client.example")
         lmtp.sendmail("ann@example.org", [account], b"Subject: hello\r\n\r\nhello\r\n")
         lmtp.quit()
         assert client.raw() == b'<folderReport folder="in" mode="notify"/>'

@@ -176,7 +176,7 @@ class Lmtp(smtplib.LMTP):
     """smtplib's LMTP over the server's Unix socket; `deliver` gives the answers after the dot."""
 
     def __init__(self, path):
-        super().__init__(path)
+        super().__init__(path, local_hostname="client.example")  # or Python asks the DNS who we are, which may take seconds
         self.ehlo_or_helo_if_needed()
 
     def deliver(self, sender, recipients, message, options=()):

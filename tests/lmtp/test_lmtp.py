@@ -532,7 +532,7 @@ def test_over_tcp(tmp_path):
     conf = "[listener mail]\nprotocol = lmtp\naddress = 127.0.0.1:%d\n" % port
     with Server(tmp_path, conf=conf) as server:
         import smtplib
-        lmtp = smtplib.LMTP("127.0.0.1", port)
+        lmtp = smtplib.LMTP("127.0.0.1", port, "client.example")
         assert lmtp.sendmail("ann@example.org", [DORA, NOBODY], b"Subject: tcp\r\n\r\n.hello\r\n") == \
             {NOBODY: (550, b"5.1.1 unknown user account")}
         lmtp.quit()
