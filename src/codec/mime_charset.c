@@ -3,6 +3,7 @@
 #include "codec/mime_charset.h"
 
 #include <errno.h>
+#include <glib.h>
 #include <iconv.h>
 
 #include "base/utf8.h"
@@ -71,8 +72,11 @@ void mime_charset_init(void)
 {
     if (opened)
         return;
-    for (size_t i = 0; i < ARRAY_LEN(charsets); i++)
+    for (size_t i = 0; i < ARRAY_LEN(charsets); i++) {
         handles[i] = iconv_open("UTF-8", charsets[i].iconv_name);
+        if (handles[i] == (iconv_t)-1 && errno == ENOMEM)
+            g_error("no memory for a converter from %s", charsets[i].iconv_name);
+    }
     opened = true;
 }
 

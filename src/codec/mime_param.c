@@ -7,7 +7,6 @@
  * "=?" and "*", by which it knows them, are hidden from it.
  */
 #include <gmime/gmime.h>
-#include <stdlib.h>
 
 #include "codec/digest.h"
 #include "codec/mime_charset.h"
@@ -196,17 +195,16 @@ static void take_params(GMimeParamList *from, uint32_t max, const struct target 
 {
     int length = from != NULL ? g_mime_param_list_length(from) : 0;
     size_t n = length < 0 ? 0 : (size_t)length < max ? (size_t)length : max;
-    struct param *list = calloc(n + 1, sizeof *list);
+    struct param *list = g_new0(struct param, n + 1); /* or the end: parameters are not lost */
     struct buf texts;
     buf_init(&texts, VALUE_MAX);
-    if (list != NULL)
-        read_texts(from, list, n, &texts);
-    for (size_t i = 0; list != NULL && i < n && !texts.failed; i++) {
+    read_texts(from, list, n, &texts);
+    for (size_t i = 0; i < n && !texts.failed; i++) {
         if (!list[i].done)
             take_value(list, n, list[i].base, t);
     }
     buf_free(&texts);
-    free(list);
+    g_free(list);
 }
 
 /* Cuts off what stands behind the n-th ';' outside of quotes. */

@@ -4,12 +4,28 @@
 
 #include <gmime/gmime.h>
 
+#include "base/log.h"
 #include "codec/mime_charset.h"
 
 #define VALUE_MAX ((size_t)4 << 20)
 
+/*
+ * GLib's own handler asks whether it writes to a terminal, which helpers may not: they would be ended for every warning about
+ * a message. GLib itself ends the process after a fatal one (no memory, as a rule).
+ */
+static void glib_says(const gchar *domain, GLogLevelFlags level, const gchar *text, gpointer unused)
+{
+    bool fatal = (level & (G_LOG_FLAG_FATAL | G_LOG_LEVEL_ERROR)) != 0;
+    (void)unused;
+    log_write(fatal ? LOG_FAILURES : LOG_LOW, "HELPER", 0, NULL, "%s: %s",
+              domain != NULL ? domain : "GLib", text);
+    if (fatal)
+        log_flush();
+}
+
 void mime_value_init(void)
 {
+    g_log_set_default_handler(glib_says, NULL);
     g_mime_init();
     mime_charset_init();
 }
