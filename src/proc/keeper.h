@@ -24,6 +24,8 @@
 #define KEEPER_WORKER_QUEUE   ((size_t)8 << 20)
 #define KEEPER_ANSWER_TIME    (10 * CLOCK_SEC) /* a question to auth */
 #define KEEPER_JOB_TIME       (2 * CLOCK_SEC)  /* a helper's wall budget */
+#define KEEPER_JOB_TRIES      3                /* helpers that may be lost over one message */
+#define KEEPER_JOB_PAUSE      (500 * CLOCK_MS) /* after the first of them; then twice that */
 #define KEEPER_IDLE           CLOCK_SEC        /* without writes, before the WAL is brought home */
 #define KEEPER_JOB_WAIT \
     (10 * CLOCK_SEC) /* for a free helper; then the message is stored unparsed */
@@ -97,7 +99,9 @@ struct delivery {
     uint32_t at;    /* the next one; those from `committed` on stand in this round's transaction */
     struct str raw; /* our copy */
     struct buf head, body;
-    int64_t queued; /* when it began to wait */
+    int64_t queued;     /* when it began to wait */
+    int64_t not_before; /* no helper gets it until then */
+    uint32_t tries;     /* helpers that got it */
 };
 
 struct keeper_helper {

@@ -2,7 +2,16 @@
 // SPDX-FileCopyrightText: The ximssd authors
 /*
  * Deliveries: a message from a worker goes to a helper (digest), then into the next round of its bank, then the
- * worker is told. A message whose digest fails is stored all the same, unparsed (design 4).
+ * worker is told. A message whose digest fails is stored all the same, unparsed (design 4), and stays so for ever. Therefore
+ * it is told apart whose failure that is:
+ * - the helper says that it cannot, what it says is no digest, or it is over its time: the message's. Unparsed at once,
+ * for the next helper would fare the same;
+ * - the helper is gone, or we had no memory for its answer: most likely the system's (a helper that gets no memory ends,
+ * and a killer of processes takes any). The next helpers get it, KEEPER_JOB_TRIES in all, each later than the one before,
+ * as memory comes back in seconds rather than at once. A message that does kill parsers costs so many of them, and is
+ * stored unparsed then.
+ * The sender waits meanwhile, at most KEEPER_JOB_WAIT and one job's time, which is far from his patience (RFC 5321,
+ * 4.5.3.2.6: 10 minutes). He is not told to come again: mail must not be refused for days because a parser dies of it.
  */
 #include <stdlib.h>
 
@@ -85,21 +94,61 @@ static void store_unparsed(struct keeper *k, struct delivery *d, const char *why
     to_storing(k, d);
 }
 
+/* Who has waited longest comes first, also when it waits again. */
+static void to_parsing(struct keeper *k, struct delivery *d)
+{
+    struct delivery **at = d->tries != 0 ? &k->parsing : k->parsing_tail;
+    while (*at != NULL && (*at)->queued <= d->queued)
+        at = &(*at)->next;
+    d->next = *at;
+    *at = d;
+    if (d->next == NULL)
+        k->parsing_tail = &d->next;
+}
+
+static struct delivery *take(struct keeper *k, struct delivery **at)
+{
+    struct delivery *d = *at;
+    *at = d->next;
+    if (*at == NULL)
+        k->parsing_tail = at;
+    d->next = NULL;
+    return d;
+}
+
 static void give_jobs(struct keeper *k)
 {
-    for (uint32_t i = 0; i < CHILD_PEERS && k->parsing != NULL; i++) {
+    int64_t now = k->parsing != NULL ? clock_mono() : 0;
+    struct delivery **at = &k->parsing;
+    for (uint32_t i = 0; i < CHILD_PEERS && *at != NULL; i++) {
         struct child_peer *p = child_peer(k->c, IPC_ROLE_HELPER, i);
         if (p == NULL || k->helpers[i].job != NULL || k->helpers[i].leaving)
             continue;
-        struct delivery *d = k->parsing;
-        k->parsing = d->next;
-        if (k->parsing == NULL)
-            k->parsing_tail = &k->parsing;
-        d->next = NULL;
+        while (*at != NULL && (*at)->not_before > now)
+            at = &(*at)->next;
+        if (*at == NULL)
+            break;
+        struct delivery *d = take(k, at);
+        d->tries++;
         k->helpers[i].job = d;
-        k->helpers[i].deadline = clock_mono() + KEEPER_JOB_TIME;
+        k->helpers[i].deadline = now + KEEPER_JOB_TIME;
         bus_put(&p->bus, IPC_DIGEST, 0, d->seq, d->raw);
     }
+}
+
+/* Its digest was lost, and that need not be its own doing. */
+static void parse_again(struct keeper *k, struct delivery *d, const char *why)
+{
+    if (d->tries >= KEEPER_JOB_TRIES) {
+        store_unparsed(k, d, why);
+        return;
+    }
+    log_write(LOG_PROBLEMS, "KEEPER", 0, NULL, "a message of %zu bytes is parsed once more: %s",
+              d->raw.n, why);
+    buf_clear(&d->head);
+    buf_clear(&d->body);
+    d->not_before = clock_mono() + d->tries * KEEPER_JOB_PAUSE;
+    to_parsing(k, d);
 }
 
 void keeper_deliver(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it)
@@ -110,8 +159,7 @@ void keeper_deliver(struct keeper *k, struct bus_peer *worker, const struct ipc_
         bus_put(worker, IPC_DELIVERED, 0, it->seq, (struct str){(const char *)&e, sizeof e});
         return;
     }
-    *k->parsing_tail = d;
-    k->parsing_tail = &d->next;
+    to_parsing(k, d);
     give_jobs(k);
 }
 
@@ -139,13 +187,12 @@ void keeper_digest_done(struct keeper *k, uint32_t helper, const struct ipc_item
     k->helpers[helper].job = NULL;
     k->helpers[helper].leaving = k->helpers[helper].leaving || ipc_get_u32(&in) != 0;
     let_helper_go(k, helper);
-    if (e == ERR_OK)
-        e = buf_err(&d->head);
-    if (e == ERR_OK)
-        e = buf_err(&d->body);
-    if (e == ERR_OK) /* a helper has seen hostile bytes: nothing of it is taken on trust */
+    bool lost = e == ERR_OK && (buf_err(&d->head) != ERR_OK || buf_err(&d->body) != ERR_OK);
+    if (e == ERR_OK && !lost) /* a helper has seen hostile bytes: nothing of it is taken on trust */
         e = digest_verify(buf_slice(&d->head), buf_slice(&d->body), d->raw.n);
-    if (e == ERR_OK)
+    if (lost)
+        parse_again(k, d, "no memory for its digest");
+    else if (e == ERR_OK)
         to_storing(k, d);
     else
         store_unparsed(k, d, err_name(e));
@@ -168,8 +215,10 @@ void keeper_helper_gone(struct keeper *k, uint32_t helper)
 {
     struct delivery *d = k->helpers[helper].job;
     k->helpers[helper].job = NULL;
-    if (d != NULL)
-        store_unparsed(k, d, "its helper died over it");
+    if (d != NULL && k->helpers[helper].deadline == INT64_MAX)
+        store_unparsed(k, d, "its helper was over its time");
+    else if (d != NULL)
+        parse_again(k, d, "its helper died over it");
 }
 
 void keeper_jobs_tick(struct keeper *k, int64_t now)
@@ -183,13 +232,9 @@ void keeper_jobs_tick(struct keeper *k, int64_t now)
         bus_put(&k->c->master, IPC_STUCK, i, p->bus.generation,
                 (struct str){(const char *)&role, sizeof role});
     }
-    while (k->parsing != NULL && now - k->parsing->queued > KEEPER_JOB_WAIT) {
-        struct delivery *d = k->parsing;
-        k->parsing = d->next;
-        if (k->parsing == NULL)
-            k->parsing_tail = &k->parsing;
-        store_unparsed(k, d, "no helper is free");
-    }
+    while (k->parsing != NULL && now - k->parsing->queued > KEEPER_JOB_WAIT)
+        store_unparsed(k, take(k, &k->parsing), "no helper is free");
+    give_jobs(k); /* also those whose pause is over */
 }
 
 /* --- storing */

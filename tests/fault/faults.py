@@ -97,6 +97,11 @@ SETTINGS = "log_level = major\nworkers = 2\nkeepers = 2\nhelpers = 4\nhashers = 
 LOGIN = "[login]\nhash_cost = 1\nfail_delay = 0\nfail_account = 0\nfail_connection = 1000\n"
 
 
+def unless_set(defaults, given):
+    """Those lines that `given` has none for."""
+    return "".join(line for line in defaults.splitlines(True) if line.split("=")[0] + "=" not in given)
+
+
 class FaultServer(Server):
     def __init__(self, folder, accounts, conf="", server="", tls=False, start=True):
         self.faults = Faults(os.path.join(str(folder), "faults"))
@@ -105,8 +110,8 @@ class FaultServer(Server):
         if SANITIZED:
             env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         self.read_to, self.hurried, self.clock_lock = 0, time.monotonic(), threading.Lock()
-        self.settings = SETTINGS + server
-        login = "".join(line for line in LOGIN.splitlines(True) if line.split("=")[0] + "=" not in conf)
+        self.settings = unless_set(SETTINGS, server) + server
+        login = unless_set(LOGIN, conf)
         self.conf_text = conf + login if "[login]" not in conf else conf.replace("[login]\n", login)
         super().__init__(folder, conf=self.conf_text, server=self.settings, accounts=accounts, clock=True, tls=tls,
                          start=start, env=env)
