@@ -104,9 +104,9 @@ enum err str_i64(struct str s, int64_t *out)
 {
     bool neg = s.n != 0 && s.p[0] == '-';
     uint64_t v;
-    enum err e = str_u64(neg ? str_sub(s, 1, s.n) : s, INT64_MAX, &v);
+    enum err e = str_u64(neg ? str_sub(s, 1, s.n) : s, (uint64_t)INT64_MAX + neg, &v);
     if (e == ERR_OK)
-        *out = neg ? -(int64_t)v : (int64_t)v;
+        *out = neg ? (int64_t)(0 - v) : (int64_t)v;
     return e;
 }
 

@@ -112,6 +112,8 @@ static void signed_numbers(void **state)
                  {"9223372036854775807", INT64_MAX, ERR_OK},
                  {"9223372036854775808", 0, ERR_RANGE},
                  {"-9223372036854775807", -INT64_MAX, ERR_OK},
+                 {"-9223372036854775808", INT64_MIN, ERR_OK},
+                 {"-9223372036854775809", 0, ERR_RANGE},
                  {"-", 0, ERR_SYNTAX},
                  {"--1", 0, ERR_SYNTAX},
                  {"", 0, ERR_SYNTAX}};
