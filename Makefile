@@ -192,6 +192,10 @@ $(BUILD)/dump-web: $(BUILD)/obj/tests/web/dump_web.o $$(call libs_upto,codec)
 $(BUILD)/dump-http1: $(BUILD)/obj/tests/attack/dump_http1.o $$(call libs_upto,codec)
 	@$(link) $(call rev,$(filter %.a,$^)) $(L_tool)
 
+# Local times by the table of time zones, for tests/time.
+$(BUILD)/zone-time: $(BUILD)/obj/tests/time/zone_time.o $$(call libs_upto,proc)
+	@$(link) $(call rev,$(filter %.a,$^)) $(LDLIBS)
+
 # Becomes a role and tries what it must not do, for tests/rights.
 $(BUILD)/acts: $(BUILD)/obj/tests/rights/acts.o $$(call libs_upto,proc)
 	@$(link) $(call rev,$(filter %.a,$^)) $(LDLIBS)
@@ -204,7 +208,7 @@ $(BUILD)/inject.so: $(INJECT) $(wildcard tests/fault/*.h) tests/fault/calls.tbl 
 	@echo "  LD  $@"
 	@$(CC) -D_GNU_SOURCE -std=c17 -g -O2 -fPIC $(WARN) -shared -o $@ $(INJECT)
 
-tests: $(UNIT) $(REPLAY) $(BUILD)/dump-digest $(BUILD)/dump-web $(BUILD)/dump-http1 $(BUILD)/inject.so $(BUILD)/acts
+tests: $(UNIT) $(REPLAY) $(BUILD)/dump-digest $(BUILD)/dump-web $(BUILD)/dump-http1 $(BUILD)/zone-time $(BUILD)/inject.so $(BUILD)/acts
 
 check: packages-build packages-check
 	@tests/run --build $(BUILD)

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "codec/zone.h"
+
 #define DAY 86400
 
 static int64_t floor_div(int64_t a, int64_t b)
@@ -101,7 +103,7 @@ struct str xtime_gmt_z(char to[XTIME_SIZE], int64_t t)
     return put_both(to, &x, true);
 }
 
-struct str xtime_local(char to[XTIME_SIZE], int64_t t)
+static struct str local_of_server(char to[XTIME_SIZE], int64_t t)
 {
     time_t now = (time_t)clamp(t);
     struct tm tm;
@@ -110,6 +112,14 @@ struct str xtime_local(char to[XTIME_SIZE], int64_t t)
     struct xtime x = split(days_of(tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday) * DAY +
                            tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec);
     return put_both(to, &x, false);
+}
+
+struct str xtime_local(char to[XTIME_SIZE], int64_t t, const struct zone *zone)
+{
+    if (zone == NULL)
+        return local_of_server(to, t);
+    t = clamp(t);
+    return xtime_gmt(to, t + zone_offset(zone, t));
 }
 
 struct str xtime_date(char to[XTIME_SIZE], int64_t t)

@@ -5,10 +5,12 @@
  * xtime: the forms of time in the protocol (protocol 1, 1.9). Unix seconds in and out.
  *
  * Writers return a slice of `to` (with a zero byte behind it). Times outside the years 1 to 9999
- * are written as the nearest one inside. Local is the server's zone (localtime_r; TZ is read before
- * the process is locked in).
+ * are written as the nearest one inside. Local is a zone of codec/zone, or without one the server's
+ * (localtime_r; TZ is read before the process is locked in).
  */
 #include "base/str.h"
+
+struct zone;
 
 #define XTIME_SIZE 24
 #define XTIME_MIN  INT64_C(-62135596800) /* 00010101T000000Z */
@@ -16,8 +18,9 @@
 
 struct str xtime_gmt(char to[XTIME_SIZE], int64_t t);   /* 20070502T083313, for attributes */
 struct str xtime_gmt_z(char to[XTIME_SIZE], int64_t t); /* 20070502T083313Z, for element text */
-struct str xtime_local(char to[XTIME_SIZE], int64_t t); /* 20070502T003313 */
-struct str xtime_date(char to[XTIME_SIZE], int64_t t);  /* 20070502, GMT */
+struct str xtime_local(char to[XTIME_SIZE], int64_t t,
+                       const struct zone *zone); /* 20070502T003313; NULL: the server's zone */
+struct str xtime_date(char to[XTIME_SIZE], int64_t t); /* 20070502, GMT */
 struct str xtime_digits(char to[XTIME_SIZE],
                         int64_t t); /* 20070502083313, GMT: only `Oldest` of mailbox */
 

@@ -3,6 +3,7 @@
 #include "proc/keeper.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -39,6 +40,25 @@ static void take_bank_limits(struct keeper *k, uint32_t bank)
     struct store_limits *l = store_limits(k->stores[bank]);
     l->mailboxes = k->c->conf->limits.mailboxes;
     l->view_messages = k->c->conf->limits.view_messages;
+    l->prefs = k->c->conf->limits.preferences;
+    l->pref_bytes = k->c->conf->limits.preference_bytes;
+    l->prefs_bytes = k->c->conf->limits.preferences_bytes;
+}
+
+static struct str language_of(void *arg, struct str domain)
+{
+    const struct keeper *k = arg;
+    const struct conf_domain *d = conf_domain_find(k->c->conf, domain);
+    return d != NULL ? d->language : k->c->conf->domains[0].language;
+}
+
+/* Before the start. Without them every time is the server's; the master has said why. */
+static void take_zones(struct keeper *k, const struct ipc_item *it)
+{
+    struct str table = bus_memfd_map(it->fd, ZONES_TABLE_MAX);
+    close(it->fd);
+    if (table.p == NULL || zones_open(&k->zones, table) != ERR_OK)
+        log_write(LOG_FAILURES, "KEEPER", 0, NULL, "the table of time zones cannot be used");
 }
 
 static enum err open_bank(struct keeper *k, uint32_t bank)
@@ -66,6 +86,9 @@ static enum err start(struct child *c)
     enum err e = ximss_init(&k->x);
     if (e != ERR_OK)
         return e;
+    k->x.zones = &k->zones;
+    k->x.language = language_of;
+    k->x.language_arg = k;
     take_limits(k);
     keeper_http_init(k);
     for (uint32_t bank = 0; bank < c->banks && e == ERR_OK; bank++) {
@@ -112,6 +135,9 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
 {
     struct keeper *k = c->data;
     switch (it->type) {
+    case IPC_ZONES:
+        take_zones(k, it);
+        break;
     case IPC_ATTACH:
         keeper_attach(k, it);
         break;

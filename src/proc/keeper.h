@@ -10,6 +10,7 @@
  */
 #include "base/idmap.h"
 #include "codec/ipcbody.h"
+#include "codec/zone.h"
 #include "proc/banks.h"
 #include "proc/child.h"
 #include "proc/gate.h"
@@ -114,6 +115,7 @@ struct keeper_helper {
 struct keeper {
     struct child *c;
     struct ximss x;
+    struct zones zones;              /* the master's table, mapped as long as we live */
     struct store *stores[BANKS_MAX]; /* NULL: not ours */
     uint32_t keepers;
     struct idmap sessions;  /* number -> struct kept */

@@ -75,6 +75,7 @@ struct master {
     struct master_listener *listeners;
     uint32_t nlisteners;
     int conf_fd, gate_fd, faillog_fd, tls_fd;
+    int zones_fd; /* of zones_load() */
     size_t gate_bytes, faillog_bytes;
     uint64_t cert_bytes;  /* where in tls_fd the key begins */
     char ticket_keys[80]; /* TLS_TICKET_KEY of net/tls.h: the master knows no TLS */

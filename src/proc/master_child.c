@@ -16,6 +16,7 @@
 #include "proc/ctl.h"
 #include "proc/lastwords.h"
 #include "proc/logs.h"
+#include "proc/zones.h"
 #include "shm/shm_master.h"
 
 #define SHORT_LIFE    (2 * CLOCK_SEC) /* dying sooner counts as a failure to start */
@@ -237,6 +238,8 @@ static enum err give_everything(struct master_child *c)
         bytes = m->gate_bytes;
         give(c, IPC_GATE, 0, m->gate_fd, u64_body(&bytes));
     }
+    if (c->role == IPC_ROLE_KEEPER && zones_load(&m->zones_fd))
+        give(c, IPC_ZONES, 0, m->zones_fd, STR_NONE);
     if (c->role == IPC_ROLE_AUTH) {
         bytes = m->faillog_bytes;
         give(c, IPC_FAILLOG, 0, m->faillog_fd, u64_body(&bytes));

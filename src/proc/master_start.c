@@ -330,6 +330,7 @@ void master_unprepare(struct master *m)
     close_fd(m->gate_fd);
     close_fd(m->faillog_fd);
     close_fd(m->tls_fd);
+    close_fd(m->zones_fd);
     close_fd(m->signal_fd);
     logs_free(&m->logs);
     close_fd(m->run_dir_fd);

@@ -45,7 +45,12 @@ static const char schema_1[] =
     "CREATE TABLE share(account INTEGER NOT NULL, content INTEGER NOT NULL, users INTEGER NOT NULL,"
     " PRIMARY KEY(account, content)) WITHOUT ROWID;";
 
-static const char *const schema[] = {schema_1};
+/* pref: what the user set; value: the XML inside of the preference's element, UTF-8 (store/prefs.h). */
+static const char schema_2[] =
+    "CREATE TABLE pref(account INTEGER NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL,"
+    " PRIMARY KEY(account, name)) WITHOUT ROWID;";
+
+static const char *const schema[] = {schema_1, schema_2};
 
 /* In the round's arena. */
 struct store_event {
@@ -72,8 +77,13 @@ enum err store_open(const char *path, unsigned db_flags, struct store **out)
 
     if (s == NULL)
         return ERR_NOMEM;
-    s->limits = (struct store_limits){
-        .mailboxes = 2000, .quota = 0, .view_messages = 1000000, .sort_memory = (size_t)256 << 20};
+    s->limits = (struct store_limits){.mailboxes = 2000,
+                                      .quota = 0,
+                                      .prefs = 1000,
+                                      .pref_bytes = 65536,
+                                      .prefs_bytes = 1 << 20,
+                                      .view_messages = 1000000,
+                                      .sort_memory = (size_t)256 << 20};
     for (size_t i = 0; i < ARRAY_LEN(s->scratch); i++)
         buf_init(&s->scratch[i], MESSAGE_PIECE * 2);
     s->pack = ZSTD_createCCtx();
@@ -172,6 +182,7 @@ enum err store_account_remove(struct store *store, int64_t account)
         "DELETE FROM content WHERE account=?1", "DELETE FROM piece WHERE account=?1",
         "DELETE FROM share WHERE account=?1",   "DELETE FROM keyword WHERE account=?1",
         "DELETE FROM mailbox WHERE account=?1", "DELETE FROM account WHERE account=?1",
+        "DELETE FROM pref WHERE account=?1",
     };
     struct db_stmt *st = db_stmt(store->db, "SELECT mailbox FROM mailbox WHERE account=?1");
     enum err e;

@@ -24,6 +24,9 @@ struct store;
 struct store_limits {
     uint32_t mailboxes;     /* per account, pure folders too; over it: 573. Default 2000 */
     uint64_t quota;         /* bytes of messages per account; 0: none (default). Over it: 573 */
+    uint32_t prefs;         /* preferences per account; over it: 502. Default 1000 */
+    size_t pref_bytes;      /* of one value (store/prefs.h); over it: 502. Default 64 KiB */
+    size_t prefs_bytes;     /* of all preferences of an account; over it: 502. Default 1 MiB */
     uint32_t view_messages; /* messages in one view; over it: 599. Default 1,000,000 */
     size_t
         sort_memory; /* bytes of sort keys while one view is built; over it: 599. Default 256 MiB */
@@ -35,6 +38,7 @@ enum store_change_what {
     STORE_FLAGS = 4,            /* flags or keywords changed */
     STORE_MAILBOX_REMOVED = 8,  /* the mailbox is gone: folders on it are dead */
     STORE_MAILBOX_CREATED = 16, /* a mailbox or pure folder was made */
+    STORE_PREFS = 32,           /* preferences changed; nothing else, and no mailbox (0) */
 };
 
 struct store_change {

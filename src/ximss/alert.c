@@ -7,7 +7,7 @@
 #include "base/utf8.h"
 #include "codec/xout.h"
 #include "codec/xtime.h"
-#include "ximss/session.h"
+#include "ximss/locale.h"
 
 #define WRITTEN_MAX (6 * ALERT_TEXT_MAX + 200) /* `&amp;`, tags and times */
 
@@ -90,12 +90,12 @@ bool alerts_due(const struct session *s)
     return s->alerts != NULL;
 }
 
-static void write_one(struct buf *out, const struct alert *a)
+static void write_one(struct buf *out, const struct alert *a, const struct zone *zone)
 {
     char gmt[XTIME_SIZE], local[XTIME_SIZE];
     xout_open(out, "alert");
     xout_attr(out, "gmtTime", xtime_gmt(gmt, a->at));
-    xout_attr(out, "localTime", xtime_local(local, a->at));
+    xout_attr(out, "localTime", xtime_local(local, a->at, zone));
     xout_body(out);
     xout_text(out, (struct str){a->text, a->n});
     xout_close(out, "alert");
@@ -106,7 +106,7 @@ void alerts_write(struct session *s, struct buf *out, size_t max)
 {
     while (s->alerts != NULL && out->n + WRITTEN_MAX <= max) {
         struct alert *a = take_first(s->alerts);
-        write_one(out, a);
+        write_one(out, a, session_zone(s));
         alert_put_back(&a);
         if (s->alerts->count == 0)
             alerts_free(s);

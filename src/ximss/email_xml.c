@@ -27,6 +27,7 @@ struct writer {
     struct email_cursor *c;
     const struct digest_head *h;
     const struct digest_body *b;
+    const struct zone *zone;
     struct buf *out;
     size_t full; /* out->n at which the slice ends */
 };
@@ -138,7 +139,7 @@ static bool write_field(struct writer *w, const struct digest_fields *list,
     if (f->kind == DIGEST_ADDRESSES)
         return write_addresses(w, name, f);
     if (f->kind == DIGEST_DATE) {
-        fields_date(w->out, name, f);
+        fields_date(w->out, name, f, w->zone);
         return true;
     }
     return write_long(w, name, f->text);
@@ -373,9 +374,10 @@ static bool step(struct writer *w, bool *end)
 }
 
 enum err email_write(struct email_cursor *c, const struct digest_head *h,
-                     const struct digest_body *b, struct buf *out, size_t slice)
+                     const struct digest_body *b, const struct zone *zone, struct buf *out,
+                     size_t slice)
 {
-    struct writer w = {c, h, b, out, out->n + slice};
+    struct writer w = {c, h, b, zone, out, out->n + slice};
     bool end = false;
     while (!end) {
         if (is_full(&w) || !step(&w, &end)) {

@@ -7,11 +7,12 @@
  *
  *     digest_head_open(&h, …); digest_body_open(&b, …);
  *     email_begin(&c, &h, &b, &how);          // ERR_PART_MISSING before anything is written
- *     while (email_write(&c, &h, &b, out, 65536) == ERR_MORE) … send out, go on later with the same blobs …
+ *     while (email_write(&c, &h, &b, zone, out, 65536) == ERR_MORE) … send out, go on later with the same blobs …
  *
  * Differences from section 6, all to end with their issues: calendar, vCard and XML parts are plain text parts.
  */
 #include "codec/digest.h"
+#include "codec/zone.h"
 
 #define EMAIL_INLINE_MAX \
     ((uint64_t)10 << 20) /* the server's cap of totalSizeLimit (protocol 2, 6.5) */
@@ -48,7 +49,9 @@ enum err email_begin(struct email_cursor *c, const struct digest_head *h,
 
 /*
  * Appends what comes next; ERR_MORE when at least `slice` bytes were appended (a few hundred more are possible) and something is left;
- * ERR_OK: `</EMail>` is written; ERR_NOMEM: the buffer is full. The digest must be the same at each call.
+ * ERR_OK: `</EMail>` is written; ERR_NOMEM: the buffer is full. The digest must be the same at each call. zone: of the
+ * reader's local times; NULL: the server's.
  */
 enum err email_write(struct email_cursor *c, const struct digest_head *h,
-                     const struct digest_body *b, struct buf *out, size_t slice) CHECKED;
+                     const struct digest_body *b, const struct zone *zone, struct buf *out,
+                     size_t slice) CHECKED;

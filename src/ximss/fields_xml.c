@@ -47,7 +47,8 @@ void fields_address(struct buf *out, struct str name, const struct digest_addres
     xout_close_str(out, name);
 }
 
-void fields_date(struct buf *out, struct str name, const struct digest_field *f)
+void fields_date(struct buf *out, struct str name, const struct digest_field *f,
+                 const struct zone *zone)
 {
     char text[XTIME_SIZE];
     if (f->kind != DIGEST_DATE) {
@@ -56,7 +57,7 @@ void fields_date(struct buf *out, struct str name, const struct digest_field *f)
     }
     xout_open_str(out, name);
     xout_attr_i64(out, "timeShift", f->shift);
-    xout_attr(out, "localTime", xtime_local(text, f->when));
+    xout_attr(out, "localTime", xtime_local(text, f->when, zone));
     xout_body(out);
     xout_text(out, xtime_gmt_z(text, f->when));
     xout_close_str(out, name);
@@ -106,7 +107,7 @@ static bool row_meta(struct buf *out, struct str name, const struct fields_meta 
     if (str_ieq(name, STR("INTERNALDATE"))) {
         char text[XTIME_SIZE];
         xout_open_str(out, name);
-        xout_attr(out, "localTime", xtime_local(text, m->internal_date));
+        xout_attr(out, "localTime", xtime_local(text, m->internal_date, m->zone));
         xout_body(out);
         xout_text(out, xtime_gmt_z(text, m->internal_date));
         xout_close_str(out, name);
@@ -153,7 +154,8 @@ static void row_display(struct buf *out, struct str name, const struct digest_fi
 }
 
 /* Fields of which the first occurrence counts. */
-static bool row_single(struct buf *out, struct str name, const struct digest_head *h)
+static bool row_single(struct buf *out, struct str name, const struct digest_head *h,
+                       const struct zone *zone)
 {
     struct digest_field f;
     if (name.n > 2 && str_istarts(name, STR("E-")) &&
@@ -171,7 +173,7 @@ static bool row_single(struct buf *out, struct str name, const struct digest_hea
     if (!digest_fields_first(&h->fields, name, &f))
         return true;
     if (date) {
-        fields_date(out, name, &f);
+        fields_date(out, name, &f, zone);
     } else if (type) {
         xout_open_str(out, name);
         xout_body(out);
@@ -198,7 +200,7 @@ static void row_field(struct buf *out, struct str name, const struct digest_head
             element(out, name, priority);
         return;
     }
-    if (row_single(out, name, h))
+    if (row_single(out, name, h, m->zone))
         return;
     struct digest_field f;
     for (uint32_t from = 0; digest_fields_next(&h->fields, name, &from, &f);)

@@ -5,6 +5,7 @@
  * fields_xml: header fields as XML elements: those of a folder's row (protocol 2, 1.7) and the pieces that email_xml shares.
  */
 #include "codec/digest.h"
+#include "codec/zone.h"
 
 /* May this be asked for in `field`? A legal XML name: letter or '_', then letters, digits, '.', '-', '_' (else 502). 255 bytes at most. */
 bool fields_name_ok(struct str name);
@@ -15,6 +16,7 @@ struct fields_meta {
     uint32_t uid;
     int64_t internal_date; /* Unix seconds */
     uint64_t size;
+    const struct zone *zone; /* of local times; NULL: the server's */
 };
 
 /*
@@ -27,6 +29,7 @@ void fields_row(struct buf *out, const struct digest_head *h, const struct str *
 /* <name realName="…">address</name> */
 void fields_address(struct buf *out, struct str name, const struct digest_address *a);
 /* <name timeShift="…" localTime="…">…Z</name>; anything but DIGEST_DATE: <name>text</name>. */
-void fields_date(struct buf *out, struct str name, const struct digest_field *f);
+void fields_date(struct buf *out, struct str name, const struct digest_field *f,
+                 const struct zone *zone);
 /* "High", "Low", or "" for normal. */
 struct str fields_priority(const struct digest_fields *f);

@@ -3,6 +3,7 @@
 #include "ximss/hub.h"
 
 #include "ximss/folder.h"
+#include "ximss/locale.h"
 #include "ximss/session.h"
 
 void hub_init(struct hub *h)
@@ -66,9 +67,14 @@ void hub_remove(struct hub *h, struct session *s)
 void hub_on_change(void *hub, const struct store_change *c)
 {
     bool removed = (c->what & STORE_MAILBOX_REMOVED) != 0;
+    bool prefs = (c->what & STORE_PREFS) != 0;
 
-    for (struct session *s = hub_first(hub, c->account); s != NULL; s = s->peer)
-        folders_mailbox_changed(s, c->mailbox, removed);
+    for (struct session *s = hub_first(hub, c->account); s != NULL; s = s->peer) {
+        if (prefs)
+            locale_forget(s);
+        else
+            folders_mailbox_changed(s, c->mailbox, removed);
+    }
 }
 
 struct session *hub_next(struct hub *h)

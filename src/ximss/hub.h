@@ -30,7 +30,7 @@ struct session *hub_first(const struct hub *h, int64_t account);
 
 /*
  * The store's change hook: store_on_change(store, hub_on_change, &hub). Marks every folder on the mailbox; a removed
- * mailbox leaves its folders dead (protocol 2, 12.3).
+ * mailbox leaves its folders dead (protocol 2, 12.3). Preferences that sessions remember are read again (locale.h).
  */
 void hub_on_change(void *hub, const struct store_change *c);
 

@@ -5,6 +5,7 @@
 #include "codec/xout.h"
 #include "store/mailbox.h"
 #include "ximss/fields_xml.h"
+#include "ximss/locale.h"
 
 #define FLAGS_TEXT_MAX 8192 /* 15 flags and 64 keywords of 64 bytes */
 
@@ -61,7 +62,8 @@ static enum err write_fields(struct report_rows *rows, const struct message_row 
         struct fields_meta meta = {.flags = buf_slice(&flags),
                                    .uid = m->uid,
                                    .internal_date = m->internaldate,
-                                   .size = m->size};
+                                   .size = m->size,
+                                   .zone = session_zone(rows->r->s)};
         fields_row(rows->r->out, &head, rows->f->fields, rows->f->field_count, &meta);
     }
     buf_free(&flags);

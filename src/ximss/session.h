@@ -60,12 +60,14 @@ struct session {
     uint32_t folder_room;
 
     struct binding *binding; /* over HTTP (binding.h), the keeper's; NULL: over TCP */
+    const struct zone *zone; /* locale.h */
     struct alerts *alerts;   /* that wait to be shown (alert.h); NULL: none */
 
     struct session *peer;         /* next session of the account (hub) */
     struct session *waiting_next; /* hub's line of sessions with async output */
     bool waiting;
 
+    bool zone_known;  /* `zone` is that of the account */
     bool must_change; /* only a few operations until the password is a new one (protocol 1, 4.3) */
     bool report_changes; /* setSessionOption reportMailboxChanges */
     bool closing;        /* bye, session_end() or too many errors: takes no more input */

@@ -9,6 +9,7 @@
 #include "ximss/hub.h"
 
 struct xmsg_parser;
+struct zones;
 
 /* Caps of design 9.2; the defaults are those of protocol 1, 1.2 and protocol 2, 14. */
 struct ximss_limits {
@@ -31,6 +32,10 @@ struct ximss_limits {
 
 struct ximss {
     struct ximss_limits limits;
+    const struct zones *zones; /* time zones that there are; NULL: the server's alone */
+    /* Language of accounts of that domain that have chosen none; NULL: english */
+    struct str (*language)(void *arg, struct str domain);
+    void *language_arg;
     bool legacy_mailbox;        /* mailboxList has the attributes of 5.x too (protocol 2, 3.1) */
     const char *version;        /* attribute of `session`; protocol 1, 3.7: "6.3.0" */
     struct xmsg_parser *parser; /* one, re-used for every message; owned here */

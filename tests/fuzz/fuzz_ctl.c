@@ -95,7 +95,7 @@ static void alerts(struct str in)
     if (a.cap == 0)
         arena_init(&a, (size_t)1 << 20);
     arena_reset(&a);
-    struct session s = {.x = &x};
+    struct session s = {.x = &x, .zone_known = true};
     struct alert *alert;
     struct buf out;
     struct xelem *root;

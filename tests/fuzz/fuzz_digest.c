@@ -19,7 +19,7 @@ static void write_in(const struct digest_head *h, const struct digest_body *b,
     enum err e;
     do {
         size_t before = out->n;
-        e = email_write(&c, h, b, out, slice);
+        e = email_write(&c, h, b, NULL, out, slice);
         BUG_IF(e == ERR_MORE && out->n == before);
     } while (e == ERR_MORE);
 }

@@ -22,7 +22,7 @@ static void show(struct str head, struct str body, size_t size)
     struct email_options o = {.limit = -1, .limit_max = EMAIL_INLINE_MAX};
     buf_init(&out, (size_t)256 << 20);
     e = email_begin(&c, &h, &b, &o);
-    while (e == ERR_OK && (e = email_write(&c, &h, &b, &out, 65536)) == ERR_MORE)
+    while (e == ERR_OK && (e = email_write(&c, &h, &b, NULL, &out, 65536)) == ERR_MORE)
         e = ERR_OK;
     BUG_IF(e != ERR_OK);
     buf_free(&out);

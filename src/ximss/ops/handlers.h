@@ -21,6 +21,10 @@ enum err op_read_strings(struct req *r) CHECKED;
 enum err op_list_known_values(struct req *r) CHECKED;
 enum err op_banner_read(struct req *r) CHECKED;
 
+/* op_prefs.c: protocol 3, 6.1 to 6.3 */
+enum err op_prefs_read(struct req *r) CHECKED;
+enum err op_prefs_store(struct req *r) CHECKED;
+
 /* op_mailbox.c: protocol 2, 3 */
 enum err op_mailbox_list(struct req *r) CHECKED;
 enum err op_mailbox_create(struct req *r) CHECKED;

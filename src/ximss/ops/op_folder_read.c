@@ -11,6 +11,7 @@
 #include "ximss/args.h"
 #include "ximss/email_xml.h"
 #include "ximss/folder.h"
+#include "ximss/locale.h"
 #include "ximss/ops/handlers.h"
 
 #define SOURCE_PIECE 8192
@@ -282,7 +283,7 @@ enum err op_folder_read(struct req *r)
     if (x->mode == READ_SOURCE)
         e = write_source(r, x);
     else
-        e = email_write(&x->at, &x->h, &x->b, r->out, SLICE_AIM);
+        e = email_write(&x->at, &x->h, &x->b, session_zone(r->s), r->out, SLICE_AIM);
     if (e != ERR_OK)
         return e;
     xout_close(r->out, "folderMessage");

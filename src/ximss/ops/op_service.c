@@ -9,6 +9,7 @@
 #include "codec/xout.h"
 #include "codec/xtime.h"
 #include "ximss/args.h"
+#include "ximss/locale.h"
 #include "ximss/ops/handlers.h"
 
 #define IDLE_MIN        30 /* protocol 1, 3.8 */
@@ -35,7 +36,7 @@ enum err op_read_time(struct req *r)
 
     req_open(r, "currentTime");
     xout_attr(r->out, "gmtTime", xtime_gmt(gmt, now));
-    xout_attr(r->out, "localTime", xtime_local(local, now));
+    xout_attr(r->out, "localTime", xtime_local(local, now, session_zone(r->s)));
     xout_empty(r->out);
     xout_end(r->out);
     return ERR_OK;

@@ -54,7 +54,7 @@ static void check_exists(const char *text, bool exists)
 static void check_berlin(int64_t t, const char *local)
 {
     char to[XTIME_SIZE];
-    assert_str(xtime_local(to, t), local);
+    assert_str(xtime_local(to, t, NULL), local);
     assert_true(read_ok(local, true) == t);
 }
 
@@ -78,7 +78,7 @@ static void test_protocol_examples(void **state)
     int64_t t = 1178094793; /* 2007-05-02 08:33:13 GMT */
     assert_str(xtime_gmt(to, t), "20070502T083313");
     assert_str(xtime_gmt_z(to, t), "20070502T083313Z");
-    assert_str(xtime_local(to, t), "20070502T003313");
+    assert_str(xtime_local(to, t, NULL), "20070502T003313");
     assert_str(xtime_date(to, t), "20070502");
     assert_str(xtime_digits(to, t), "20070502083313");
     assert_true(read_ok("20070502T003313", true) == t);
@@ -173,8 +173,8 @@ static void test_ends_of_time(void **state)
     for (size_t i = 0; i < 3; i++) {
         assert_str(xtime_gmt(to, over[i]), "99991231T235959");
         assert_str(xtime_gmt(to, under[i]), "00010101T000000");
-        assert_int_equal(xtime_local(to, over[i]).n, 15);
-        assert_int_equal(xtime_local(to, under[i]).n, 15);
+        assert_int_equal(xtime_local(to, over[i], NULL).n, 15);
+        assert_int_equal(xtime_local(to, under[i], NULL).n, 15);
     }
     assert_str(xtime_gmt(to, XTIME_MAX - 1), "99991231T235958");
     assert_str(xtime_gmt(to, XTIME_MIN + 1), "00010101T000001");

@@ -48,7 +48,7 @@ static enum err write_sliced(const struct email_options *o, size_t slice)
     do {
         size_t before = xml.n;
         memcpy(&copy, &c, sizeof c); /* it may be moved */
-        e = email_write(&copy, &h, &b, &xml, slice);
+        e = email_write(&copy, &h, &b, NULL, &xml, slice);
         memcpy(&c, &copy, sizeof c);
         assert_true(e == ERR_OK || e == ERR_MORE);
         assert_true(xml.n - before < slice + 40000);
