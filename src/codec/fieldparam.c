@@ -37,6 +37,18 @@ struct str fieldparam_trim(struct str s)
     return s;
 }
 
+struct str fieldparam_media(struct str *s)
+{
+    size_t end = str_find(*s, ';');
+    struct str media = fieldparam_trim(str_sub(*s, 0, end));
+    size_t slash = str_find(media, '/');
+    if (!fieldparam_is_token(str_sub(media, 0, slash)) ||
+        !fieldparam_is_token(str_sub(media, slash + 1, media.n)))
+        return STR_NONE;
+    *s = str_sub(*s, end, s->n);
+    return media;
+}
+
 /* *s begins with the quote. */
 static enum err take_quoted(struct str *s, struct str *value)
 {

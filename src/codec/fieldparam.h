@@ -28,5 +28,11 @@ void fieldparam_value(const struct fieldparam *p, struct buf *to);
 /* Is a token: 1 or more letters, digits, ! # $ % & ' * + - . ^ _ ` | ~ */
 bool fieldparam_is_token(struct str s);
 
+/*
+ * Takes "type/subtype" and the blanks around it off *s, up to the parameters (RFC 9110, 8.3.1). .p == NULL: it is none, and *s
+ * is as it was.
+ */
+struct str fieldparam_media(struct str *s);
+
 /* Without blanks and TABs at both ends (OWS). */
 struct str fieldparam_trim(struct str s);

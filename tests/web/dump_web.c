@@ -9,6 +9,7 @@
 
 #include "codec/filename.h"
 #include "codec/forwarded.h"
+#include "codec/multipart.h"
 #include "codec/parturl.h"
 #include "codec/proxyline.h"
 #include "codec/urlform.h"
@@ -194,13 +195,61 @@ static void dump_forwarded(struct ask *a)
     addrlist_free(&trusted);
 }
 
+/* Arguments: Content-Type, body, size of the pieces in decimal. */
+static void dump_multipart(struct ask *a)
+{
+    struct str body = a->arg[1], piece;
+    struct multipart m;
+    struct buf data;
+    uint64_t size;
+    bool first = true, open = false, end = false;
+    enum err e = multipart_init(&m, a->arg[0]);
+    if (e != ERR_OK) {
+        error(e);
+        return;
+    }
+    BUG_IF(str_u64(a->arg[2], UINT32_MAX, &size) != ERR_OK);
+    buf_init(&data, ARENA_CAP);
+    printf("\"parts\":[");
+    for (size_t at = 0; at < body.n;) {
+        struct str in = str_sub(body, at, size);
+        at += in.n;
+        enum multipart_event ev;
+        while ((ev = multipart_feed(&m, &in, &piece)) != MULTIPART_MORE && ev != MULTIPART_BAD) {
+            if (ev == MULTIPART_PART) {
+                printf("%s{\"n\":%u", first ? "" : ",", m.parts);
+                member("name", m.name);
+                member("filename", m.filename);
+                member("type", m.type);
+                buf_clear(&data);
+                first = false;
+                open = true;
+            } else if (ev == MULTIPART_DATA) {
+                BUG_IF(piece.n == 0);
+                buf_str(&data, piece);
+            } else if (ev == MULTIPART_PART_END) {
+                member("data", data.n != 0 ? buf_slice(&data) : STR(""));
+                putchar('}');
+                open = false;
+            }
+            BUG_IF(end);
+            end = ev == MULTIPART_END;
+        }
+    }
+    printf(open ? "}]," : "],");
+    error(multipart_finish(&m));
+    buf_free(&data);
+    multipart_free(&m);
+}
+
 static const struct {
     const char *word;
     void (*dump)(struct ask *a);
 } rows[] = {
-    {"decode", dump_decode},   {"encode", dump_encode},     {"path", dump_path},
-    {"form", dump_form},       {"filename", dump_filename}, {"part", dump_part},
-    {"parturl", dump_parturl}, {"proxy", dump_proxy},       {"forwarded", dump_forwarded},
+    {"decode", dump_decode},       {"encode", dump_encode},     {"path", dump_path},
+    {"form", dump_form},           {"filename", dump_filename}, {"part", dump_part},
+    {"parturl", dump_parturl},     {"proxy", dump_proxy},       {"forwarded", dump_forwarded},
+    {"multipart", dump_multipart},
 };
 
 static struct str unhex(struct arena *a, struct str s)
