@@ -9,6 +9,7 @@
 
 #include "codec/filename.h"
 #include "codec/forwarded.h"
+#include "codec/httpfield.h"
 #include "codec/multipart.h"
 #include "codec/parturl.h"
 #include "codec/proxyline.h"
@@ -242,6 +243,63 @@ static void dump_multipart(struct ask *a)
     multipart_free(&m);
 }
 
+/* Arguments: value, size in decimal. */
+static void dump_range(struct ask *a)
+{
+    static const char *const kinds[] = {"none", "one", "beyond"};
+    uint64_t size, from = 0, n = 0;
+    BUG_IF(str_u64(a->arg[1], UINT64_MAX, &size) != ERR_OK);
+    enum http_range kind = httpfield_range(a->arg[0], size, &from, &n);
+    printf("\"kind\":\"%s\"", kinds[kind]);
+    if (kind == HTTP_RANGE_ONE)
+        printf(",\"from\":%ju,\"n\":%ju", (uintmax_t)from, (uintmax_t)n);
+}
+
+static void dump_cookie(struct ask *a)
+{
+    error(ERR_OK);
+    member("value", httpfield_cookie(a->arg[0], a->arg[1]));
+}
+
+static void dump_basic(struct ask *a)
+{
+    struct str user, password;
+    struct buf b;
+    buf_init(&b, 4096);
+    b.secret = true;
+    enum err e = httpfield_basic(a->arg[0], &b, &user, &password);
+    error(e);
+    if (e == ERR_OK) {
+        member("user", user);
+        member("password", password);
+    } else {
+        BUG_IF(b.n != 0);
+    }
+    buf_free(&b);
+}
+
+static void dump_media(struct ask *a)
+{
+    struct str media = httpfield_media(a->arg[0]);
+    printf("\"shown\":%d", httpfield_shown(media));
+    member("media", media);
+}
+
+static void dump_disposition(struct ask *a)
+{
+    struct buf b;
+    buf_init(&b, ARENA_CAP);
+    httpfield_disposition(&b, a->arg[1].p != NULL, a->arg[0]);
+    error(buf_err(&b));
+    member("text", buf_slice(&b));
+    buf_free(&b);
+}
+
+static void dump_origin(struct ask *a)
+{
+    printf("\"in\":%d", httpfield_origin(a->arg[0], a->arg[1]));
+}
+
 static const struct {
     const char *word;
     void (*dump)(struct ask *a);
@@ -249,7 +307,9 @@ static const struct {
     {"decode", dump_decode},       {"encode", dump_encode},     {"path", dump_path},
     {"form", dump_form},           {"filename", dump_filename}, {"part", dump_part},
     {"parturl", dump_parturl},     {"proxy", dump_proxy},       {"forwarded", dump_forwarded},
-    {"multipart", dump_multipart},
+    {"multipart", dump_multipart}, {"range", dump_range},       {"cookie", dump_cookie},
+    {"basic", dump_basic},         {"media", dump_media},       {"disposition", dump_disposition},
+    {"origin", dump_origin},
 };
 
 static struct str unhex(struct arena *a, struct str s)

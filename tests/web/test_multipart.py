@@ -30,9 +30,12 @@ def body_of(boundary, parts, tail=b"--\r\n", preamble=b""):
     return out + b"--" + boundary + tail
 
 
+def read_all(boundary, bodies, size="100000"):
+    return ask("multipart", [(b'multipart/form-data; boundary="%s"' % boundary, body, size) for body in bodies])
+
+
 def read(boundary, body, size="100000"):
-    answer, = ask("multipart", [(b'multipart/form-data; boundary="%s"' % boundary, body, size)])
-    return answer
+    return read_all(boundary, [body], size)[0]
 
 
 def plain(answer):
@@ -68,13 +71,17 @@ def test_random_bodies():
 
 def test_against_email():
     rng = random.Random(2046)
+    bodies, wants = [], []
     for _ in range(150):
         parts = [("f%d" % i, rng.choice([None, "n%d.bin" % i]), rng.choice(["text/plain", "application/octet-stream"]),
                   bytes(rng.choice(b"ab\r\n-\x00\x80\xff") for _ in range(rng.randrange(60)))) for i in range(rng.randrange(1, 5))]
         body = body_of(b"BOUND", parts)
         theirs = email.message_from_bytes(b"Content-Type: multipart/form-data; boundary=BOUND\r\n\r\n" + body, policy=email.policy.HTTP)
         want = [(p.get_param("name", header="content-disposition"), p.get_filename(), p.get_content_type(), p.get_payload(decode=True)) for p in theirs.iter_parts()]
-        assert plain(read(b"BOUND", body, "5")) == want == parts
+        assert want == parts
+        bodies.append(body)
+        wants.append(want)
+    assert [plain(got) for got in read_all(b"BOUND", bodies, "5")] == wants
 
 
 def test_curl(tmp_path):
@@ -126,11 +133,11 @@ BROKEN = ['"a', '"a"b', "a b", "\u00e9", '"a"; filename="b"', '"a"; name="n"', '
 
 def test_file_names():
     rows = [b'--b\r\nContent-Disposition: form-data; name="n"; filename=' + v.encode() + b"\r\n\r\nx\r\n--b--" for v, _ in NAMES]
-    for (value, want), got in zip(NAMES, [read(b"b", row, "3") for row in rows]):
+    for (value, want), got in zip(NAMES, read_all(b"b", rows, "3")):
         assert got["err"] == "OK" and [(p[0], p[1]) for p in plain(got)] == [("n", want)], value
-    for value in BROKEN:
-        value = value if isinstance(value, bytes) else value.encode()
-        assert read(b"b", b'--b\r\nContent-Disposition: form-data; name="n"; filename=' + value + b"\r\n\r\nx\r\n--b--")["err"] == "SYNTAX", value
+    broken = [value if isinstance(value, bytes) else value.encode() for value in BROKEN]
+    for value, got in zip(broken, read_all(b"b", [b'--b\r\nContent-Disposition: form-data; name="n"; filename=' + v + b"\r\n\r\nx\r\n--b--" for v in broken])):
+        assert got["err"] == "SYNTAX", value
 
 
 D = b'Content-Disposition: form-data; name="n"\r\n'
@@ -154,10 +161,9 @@ MARKS = [  # around one good part
 
 @pytest.mark.parametrize("size", SIZES)
 def test_heads_and_marks(size):
-    for head, err in HEADS:
-        assert read(b"b", b"--b\r\n" + head + b"\r\nx\r\n--b--", size)["err"] == err, head
-    for before, after, err in MARKS:
-        got = read(b"b", before + D + b"\r\nx" + after, size)
+    for (head, err), got in zip(HEADS, read_all(b"b", [b"--b\r\n" + head + b"\r\nx\r\n--b--" for head, _ in HEADS], size)):
+        assert got["err"] == err, head
+    for (before, after, err), got in zip(MARKS, read_all(b"b", [before + D + b"\r\nx" + after for before, after, _ in MARKS], size)):
         assert got["err"] == err, (before, after)
         if err == "OK":
             assert [p[3] for p in plain(got)] == ([] if before == b"x--b\r\n" else [b"x"])
