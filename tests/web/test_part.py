@@ -101,21 +101,19 @@ def test_names():
         assert out and out == os.path.basename(out) == ntpath.basename(out), name
         assert not any(unicodedata.category(c) == "Cc" or unicodedata.bidirectional(c) in TURNS or c in '"*/:<>?\\|' for c in out), name
         assert out == out.strip(" .") and len(out.encode()) <= 255
-    for same in ("report.pdf", "na\u00efve \u20ac.txt", "~root", "%2e%2e%2fx"):
-        assert text(ask("filename", [same])[0]["text"]).decode() == same
-    wants = {"../../etc/passwd": "passwd", "..\\..\\boot.ini": "boot.ini", "a/b/": "file", "": "file", ".bashrc": "bashrc", "a\r\nSet-Cookie: x=1": "aSet-Cookie_ x=1"}
-    for name, want in wants.items():
-        assert text(ask("filename", [name])[0]["text"]).decode() == want
+    wants = {n: n for n in ("report.pdf", "na\u00efve \u20ac.txt", "~root", "%2e%2e%2fx")}
+    wants |= {"../../etc/passwd": "passwd", "..\\..\\boot.ini": "boot.ini", "a/b/": "file", "": "file", ".bashrc": "bashrc", "a\r\nSet-Cookie: x=1": "aSet-Cookie_ x=1"}
+    assert [text(a["text"]).decode() for a in ask("filename", list(wants))] == list(wants.values())
 
 
 def test_long_names():
     """255 bytes, characters whole, the extension kept."""
-    for length in (254, 255, 256, 3000):
-        out = text(ask("filename", ["a" * (length - 4) + ".pdf"])[0]["text"]).decode()
-        assert out == "a" * (min(length, 255) - 4) + ".pdf"
-    for unit in ("\u00e9", "\u20ac", "\U0001f600", ". "):
-        for pad in range(4):
-            out = text(ask("filename", ["x" * pad + "y" + unit * 300 + ".pdf"])[0]["text"]).decode("utf-8", "strict")
-            assert out.endswith(".pdf") and len(out.encode()) <= 255 and (unit == ". " or len(out.encode()) > 250)
-    out = text(ask("filename", ["a." + "b" * 300])[0]["text"]).decode()
-    assert out == ("a." + "b" * 300)[:255]
+    lengths = [254, 255, 256, 3000]
+    assert [text(a["text"]).decode() for a in ask("filename", ["a" * (n - 4) + ".pdf" for n in lengths])] == ["a" * (min(n, 255) - 4) + ".pdf" for n in lengths]
+    names = ["x" * pad + "y" + unit * 300 + ".pdf" for unit in ("\u00e9", "\u20ac", "\U0001f600", ". ") for pad in range(4)]
+    for name, got in zip(names, ask("filename", names)):
+        out = text(got["text"]).decode("utf-8", "strict")
+        assert out.endswith(".pdf") and len(out.encode()) <= 255 and (". " in name or len(out.encode()) > 250)
+    # No extension: too long for one, or just none; 16 bytes with the dot are one.
+    ends = [("." + "b" * 300, ("a" * 300 + "." + "b" * 300)[:255]), ("." + "c" * 15, "a" * 239 + "." + "c" * 15), ("." + "c" * 16, "a" * 255)]
+    assert [text(a["text"]).decode() for a in ask("filename", ["a" * 300 + e for e, _ in ends])] == [want for _, want in ends]
