@@ -7,11 +7,10 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "codec/b64.h"
+#include "codec/httpfield.h"
 #include "doors/http_priv.h"
 
 #define ANSWER_TIME (10 * CLOCK_SEC) /* auth's (design 2.3) */
-#define BASIC_MAX   4096
 
 #define XML_TYPE STR("text/xml; charset=utf-8")
 
@@ -163,24 +162,6 @@ static uint32_t flags_of(const struct http_conn *c, const struct urlform *body,
            (flag(body, query, STR("canUpdatePwd")) ? IPC_LOGIN_CAN_UPDATE : 0u);
 }
 
-/* "Authorization: Basic": name and password, UTF-8 (RFC 7617). false: it is none. */
-static bool read_basic(struct http_conn *c, struct ipc_login *out)
-{
-    struct buf b;
-    buf_init(&b, BASIC_MAX);
-    b.secret = true;
-    bool fine = c->req->basic.n <= BASIC_MAX && b64_decode(&b, c->req->basic) == ERR_OK;
-    struct str text = arena_str(&c->door->arena, buf_slice(&b));
-    size_t colon = fine ? str_find(text, ':') : text.n;
-    fine = fine && text.p != NULL && colon < text.n;
-    if (fine) {
-        out->user_name = str_sub(text, 0, colon);
-        out->password = str_sub(text, colon + 1, text.n);
-    }
-    buf_free(&b);
-    return fine;
-}
-
 void http_send_login(struct http_conn *c, struct ipc_login *out)
 {
     struct http_req *r = c->req;
@@ -206,11 +187,20 @@ static void send_params(struct http_conn *c, const struct urlform *body,
                             .nonce = urlform_get(body, query, STR("nonce"))};
     if (out.nonce.p != NULL)
         out.auth_data = urlform_get(body, query, STR("authData"));
-    if (out.user_name.p == NULL && !read_basic(c, &out)) {
-        failed(c, ERR_AUTH_FAILED);
-        return;
-    }
     http_send_login(c, &out);
+}
+
+static void send_basic(struct http_conn *c, const struct urlform *body, const struct urlform *query)
+{
+    struct ipc_login out = {.flags = flags_of(c, body, query)};
+    struct buf clear;
+    buf_init(&clear, HTTP_BASIC_MAX);
+    clear.secret = true;
+    if (httpfield_basic(c->req->basic, &clear, &out.user_name, &out.password) == ERR_OK)
+        http_send_login(c, &out);
+    else
+        failed(c, ERR_AUTH_FAILED);
+    buf_free(&clear);
 }
 
 static void login(struct http_conn *c, const struct urlform *body, const struct urlform *query)
@@ -227,8 +217,10 @@ static void login(struct http_conn *c, const struct urlform *body, const struct 
         failed(c, ERR_AUTH_FAILED);
     else if (d->no_logins)
         failed(c, ERR_SHUTTING_DOWN);
-    else
+    else if (named)
         send_params(c, body, query);
+    else
+        send_basic(c, body, query);
 }
 
 void http_login(struct http_conn *c)

@@ -17,6 +17,7 @@
 #include "codec/urlpath.h"
 #include "doors/http.h"
 
+#define HTTP_COOKIE     "CGateProWebUser" /* clients look for the name (protocol 1, 4.10) */
 #define HTTP_READ_AHEAD 65536 /* bytes that a client may send while his request is served */
 
 enum http_state {
@@ -90,6 +91,14 @@ struct http_conn {
             log_write(level, "HTTPU", (c)->id, listen_addr_text(&(c)->peer, http_log_peer_), \
                       __VA_ARGS__);                                                          \
     } while (0)
+
+/* Bodies as they may be shown (doors/tcp_log.h), "inp" or "out", at level 4. */
+void http_log_body_now(const struct http_conn *c, const char *what, struct str body);
+static inline void http_log_body(const struct http_conn *c, const char *what, struct str body)
+{
+    if (__builtin_expect(log_enabled(LOG_LOW), 0))
+        http_log_body_now(c, what, body);
+}
 
 /* --- http.c */
 /* The request is served: on with the next one, or the end. */

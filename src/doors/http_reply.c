@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "codec/xout.h"
 #include "doors/http_priv.h"
+#include "doors/tcp_log.h"
 
 #define RETRY_AFTER "1" /* seconds */
 
@@ -19,6 +20,32 @@ static struct str text_of(int status)
     default:
         return str_of(http1out_reason(status));
     }
+}
+
+/*
+ * Whether it is XML is looked at for this alone. What clients send is shown as guardedly as before a login, whatever it is: a batch
+ * may hold a password anywhere.
+ */
+void http_log_body_now(const struct http_conn *c, const char *what, struct str body)
+{
+    char text[TCP_LOG_MAX];
+    struct http_door *d = c->door;
+    struct arena arena;
+    struct xelem *root;
+    bool in = what[0] == 'i';
+    struct str trimmed = str_trim(body);
+    if (trimmed.n == 0)
+        return;
+    if (trimmed.p[0] != '<') {
+        http_log(c, LOG_LOW, "%s(%zu): ***", what, body.n);
+        return;
+    }
+    arena_init(&arena, d->conf->limits.request_memory);
+    arena.secret = true;
+    bool legal = !in || xmsg_parse(d->parser, trimmed, &arena, &root) == ERR_OK;
+    arena_free(&arena);
+    size_t n = tcp_log_mask(trimmed, legal, d->conf, in, text, sizeof text);
+    http_log(c, LOG_LOW, "%s(%zu): %.*s", what, body.n, (int)n, text);
 }
 
 static void put_cors(const struct http_req *r, struct buf *b)
@@ -37,13 +64,13 @@ static void put_cors(const struct http_req *r, struct buf *b)
     }
 }
 
-/* Bound to the session's URL; clients look for the name (protocol 1, 4.10). */
+/* Bound to the session's URL. */
 static void put_cookie(const struct http_conn *c, struct str value, struct buf *b)
 {
     if (value.n == 0)
         return;
     buf_printf(b,
-               "Set-Cookie: CGateProWebUser=%.*s; Path=/Session/%s; HttpOnly; SameSite=Lax%s\r\n",
+               "Set-Cookie: " HTTP_COOKIE "=%.*s; Path=/Session/%s; HttpOnly; SameSite=Lax%s\r\n",
                STR_FMT(value), c->req->url_id, conn_is_tls(&c->conn) ? "; Secure" : "");
 }
 
@@ -119,6 +146,8 @@ void http_reply(struct http_conn *c, int status, struct str type, struct str bod
     if (is_early(c))
         spoil(c);
     http_log(c, LOG_LOW, "%d, %zu bytes", status, body.n);
+    if (str_starts(type, STR("text/xml")))
+        http_log_body(c, "out", body);
     put_head(c, status, type, STR_NONE, body.n);
     if (write_head(c, body))
         http_done(c);
@@ -163,6 +192,8 @@ void http_reply_begin(struct http_conn *c, const struct ipc_http_reply *r)
         return;
     }
     http_log(c, LOG_LOW, "%u, %llu bytes", r->status, (unsigned long long)r->length);
+    if (str_starts(r->type, STR("text/xml")))
+        http_log_body(c, "out", r->body);
     if (text.n != 0) {
         put_head(c, (int)r->status, STR("text/plain; charset=utf-8"), r->cookie, text.n);
     } else {

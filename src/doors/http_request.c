@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "codec/forwarded.h"
+#include "codec/httpfield.h"
 #include "doors/http_priv.h"
 
 /* --- the URL */
@@ -68,29 +69,13 @@ static struct str keep(struct http_req *r, struct str s)
     return (struct str){r->head.p + at, s.n};
 }
 
-static bool listed(struct str list, struct str origin)
-{
-    struct str one;
-    while (str_split(&list, ' ', &one)) {
-        if (one.n != 0 && str_ieq(one, origin))
-            return true;
-    }
-    return false;
-}
-
 static void find_origin(struct http_conn *c, const struct http1_request *q)
 {
     struct str list = c->door->conf->http.origins;
     struct str origin = http1_field(q, "origin");
     c->req->cors = str_eq(list, STR("*"));
-    if (!c->req->cors && origin.p != NULL && listed(list, origin))
+    if (!c->req->cors && origin.n != 0 && httpfield_origin(origin, list))
         c->req->origin = keep(c->req, origin);
-}
-
-static struct str basic_of(const struct http1_request *q)
-{
-    struct str v = http1_field(q, "authorization");
-    return str_istarts(v, STR("Basic ")) ? str_trim(str_sub(v, 6, v.n)) : STR_NONE;
 }
 
 /* Through proxies that are believed. false: it cannot be said who it is. */
@@ -143,8 +128,8 @@ static void keep_fields(struct http_conn *c, const struct http1_request *q)
 {
     struct http_req *r = c->req;
     r->query = keep(r, q->query);
-    r->cookie = keep(r, http1_field(q, "cookie"));
-    r->basic = keep(r, basic_of(q));
+    r->cookie = keep(r, httpfield_cookie(http1_field(q, "cookie"), STR(HTTP_COOKIE)));
+    r->basic = keep(r, http1_field(q, "authorization"));
     find_origin(c, q);
 }
 
@@ -311,6 +296,7 @@ static bool has_keeper(struct http_conn *c)
 void http_request(struct http_conn *c)
 {
     struct http_req *r = c->req;
+    http_log_body(c, "inp", buf_slice(&r->body));
     if (r->what > HTTP_LOGIN)
         shm_count_add(c->door->shm, SHM_XIMSS_REQUESTS, 1);
     if (r->refused != 0)
