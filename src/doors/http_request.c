@@ -281,6 +281,11 @@ void http_ask_keeper(struct http_conn *c)
                                    .fd = -1});
     http_count_input(c, r->body.n, 0);
     buf_free(&r->body);
+    /* A poll may wait for minutes, and there may be thousands of them. */
+    if (r->origin.n == 0) {
+        buf_free(&r->head);
+        r->query = r->cookie = r->basic = STR_NONE;
+    }
     if (d->scratch.cap > IPC_PACKET_MAX)
         buf_free(&d->scratch);
 }
