@@ -547,11 +547,20 @@ void http_door_auth_up(struct http_door *d)
     for_each(d, login_again, 0);
 }
 
-static void find_domain_again(struct http_conn *c, uint32_t unused)
+static const struct conf_domain *same_domain(const struct conf *conf, const struct conf_domain *d)
 {
-    (void)unused;
-    const struct conf_domain *n = conf_domain_find(c->door->conf, c->domain->name);
-    c->domain = n != NULL ? n : &c->door->conf->domains[0];
+    const struct conf_domain *n = conf_domain_find(conf, d->name);
+    return n != NULL ? n : &conf->domains[0];
+}
+
+/* Domains may be gone; then the main one takes their place. */
+static void find_domains_again(struct http_conn *c, const struct conf *conf)
+{
+    c->domain = same_domain(conf, c->domain);
+    if (c->req != NULL && c->req->domain != NULL)
+        c->req->domain = same_domain(conf, c->req->domain);
+    if (c->req != NULL && c->req->before != NULL)
+        http_before_reload(c->req->before, conf);
 }
 
 void http_door_reload(struct http_door *d, const struct conf *conf)
@@ -561,7 +570,7 @@ void http_door_reload(struct http_door *d, const struct conf *conf)
     d->conf = conf;
     xmsg_parser_limits(d->parser, &d->tcp->xml);
     while ((c = idmap_next(&d->conns, &at)) != NULL)
-        find_domain_again(c, 0);
+        find_domains_again(c, conf);
 }
 
 static void end_idle(struct http_conn *c, uint32_t all)

@@ -38,6 +38,17 @@ void http_before_free(struct http_before **bp)
     free(b);
 }
 
+struct str http_before_domain(const struct http_before *b)
+{
+    return b->domain->name;
+}
+
+void http_before_reload(struct http_before *b, const struct conf *conf)
+{
+    const struct conf_domain *d = conf_domain_find(conf, b->domain->name);
+    b->domain = d != NULL ? d : &conf->domains[0];
+}
+
 bool http_before_asks_features(const struct http_before *b)
 {
     return b->asked == OP_LIST_FEATURES;
@@ -220,7 +231,7 @@ void http_before(struct http_conn *c)
     b->arena.secret = true;
     buf_init(&b->out, REPLY);
     b->out.secret = true;
-    b->domain = c->domain;
+    b->domain = c->req->domain;
     enum err e = xmsg_parse(d->parser, buf_slice(&c->req->body), &b->arena, &root);
     xmsg_parser_wipe(d->parser);
     if (e == ERR_OK && !xelem_is(root, "XIMSS"))

@@ -165,7 +165,7 @@ static uint32_t flags_of(const struct http_conn *c, const struct urlform *body,
 void http_send_login(struct http_conn *c, struct ipc_login *out)
 {
     struct http_req *r = c->req;
-    out->domain = c->domain->name;
+    out->domain = c->req->before != NULL ? http_before_domain(c->req->before) : r->domain->name;
     out->place = c->place;
     memcpy(out->addr, r->client.b, sizeof out->addr);
     buf_clear(&r->login);

@@ -43,11 +43,12 @@ struct http_before;
 /* A request that is served; made when its head is complete. */
 struct http_req {
     enum http_what what;
-    char url_id[URLID_LEN + 1]; /* secret */
-    struct str path, query;     /* in `head` */
-    struct buf head;            /* copies of what is needed beyond the head; secret */
-    struct buf body;            /* secret */
-    struct ip client;           /* who it comes from, through proxies that are believed */
+    char url_id[URLID_LEN + 1];       /* secret */
+    struct str path, query;           /* in `head` */
+    struct buf head;                  /* copies of what is needed beyond the head; secret */
+    struct buf body;                  /* secret */
+    struct ip client;                 /* who it comes from, through proxies that are believed */
+    const struct conf_domain *domain; /* target domain */
     uint32_t bank;
     int refused; /* the status, once the request is complete; 0 */
     bool is_head, is_options, keep_alive, form;
@@ -149,5 +150,8 @@ uint32_t http_link_flags(const struct http_conn *c);
 void http_before(struct http_conn *c);
 void http_before_item(struct http_conn *c, const struct ipc_item *it);
 void http_before_failed(struct http_conn *c, enum err e);
+/* The target domain that its requests have named last. */
+struct str http_before_domain(const struct http_before *b);
+void http_before_reload(struct http_before *b, const struct conf *conf);
 bool http_before_asks_features(const struct http_before *b);
 void http_before_free(struct http_before **b);

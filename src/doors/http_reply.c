@@ -94,7 +94,7 @@ static void put_head(struct http_conn *c, int status, struct str type, struct st
         http1out_lit(b, "Allow: GET, POST, OPTIONS");
     if (status == 401)
         buf_printf(b, "WWW-Authenticate: Basic realm=\"%.*s\", charset=\"UTF-8\"\r\n",
-                   STR_FMT(c->domain->name));
+                   STR_FMT(c->req != NULL ? c->req->domain->name : c->domain->name));
     if (c->req != NULL) {
         put_cors(c->req, b);
         put_cookie(c, cookie, b);

@@ -69,6 +69,14 @@ static struct str keep(struct http_req *r, struct str s)
     return (struct str){r->head.p + at, s.n};
 }
 
+/* The target domain (protocol 1, 2.1): of Host, if it names one of ours. */
+static void find_domain(struct http_conn *c, const struct http1_request *q)
+{
+    struct str name = str_sub(q->host, 0, str_find(q->host, ':'));
+    const struct conf_domain *d = name.n != 0 ? conf_domain_find(c->door->conf, name) : NULL;
+    c->req->domain = d != NULL ? d : c->domain;
+}
+
 static void find_origin(struct http_conn *c, const struct http1_request *q)
 {
     struct str list = c->door->conf->http.origins;
@@ -131,6 +139,7 @@ static void keep_fields(struct http_conn *c, const struct http1_request *q)
     r->cookie = keep(r, httpfield_cookie(http1_field(q, "cookie"), STR(HTTP_COOKIE)));
     r->basic = keep(r, http1_field(q, "authorization"));
     find_origin(c, q);
+    find_domain(c, q);
 }
 
 static uint64_t body_cap(const struct http_conn *c)

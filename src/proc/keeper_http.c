@@ -150,7 +150,6 @@ static void http_free(struct kept_http *h)
     loop_timer_cancel(k->c->loop, &h->idle);
     loop_timer_cancel(k->c->loop, &h->life);
     loop_timer_cancel(k->c->loop, &h->poll);
-    gate_leave(&k->gate, h->place);
     if (idmap_get(&k->http, h->place.id) == h)
         idmap_remove(&k->http, h->place.id);
     if (h->b != NULL)
@@ -321,6 +320,7 @@ void keeper_http_end(struct kept *s)
     shm_count_sub(&k->c->shm, SHM_XIMSS_HTTP_SESSIONS_ACTIVE, 1);
     if (h->b->s != NULL)
         (void)binding_close(h->b, BINDING_SERVER);
+    gate_leave(&k->gate, h->place);
     h->kept = NULL;
     s->http = NULL;
     if (h->b->last_reply != NULL && s->why == IPC_WHY_BYE)
