@@ -34,6 +34,7 @@ struct http1 {
     bool ll_head, ll_end;
     uint64_t ll_length; /* of the body or of a chunk */
     struct str ll_piece;
+    struct http1_field fields[]; /* limits.fields of them */
 };
 
 const struct http1_limits http1_limits_default = {
@@ -394,14 +395,14 @@ enum http1_event http1_feed(struct http1 *h, struct str *in, struct str *piece)
 
 struct http1 *http1_new(const struct http1_limits *limits)
 {
-    struct http1 *h = calloc(1, sizeof *h);
+    unsigned fields = limits->fields < HTTP1_TOP_FIELDS ? limits->fields : HTTP1_TOP_FIELDS;
+    struct http1 *h = calloc(1, sizeof *h + fields * sizeof h->fields[0]);
     if (h == NULL)
         return NULL;
     h->limits = *limits;
+    h->limits.fields = fields;
     if (h->limits.head > HTTP1_TOP_HEAD)
         h->limits.head = HTTP1_TOP_HEAD;
-    if (h->limits.fields > HTTP1_TOP_FIELDS)
-        h->limits.fields = HTTP1_TOP_FIELDS;
     buf_init(&h->head, h->limits.head);
     buf_init(&h->line, HTTP1_MAX_TRAILER);
     h->head.secret = true; /* passwords and session ids */
@@ -415,8 +416,7 @@ void http1_next(struct http1 *h)
     buf_clear(&h->line);
     llhttp_init(&h->ll, HTTP_REQUEST, &callbacks);
     h->ll.data = h;
-    h->request.count = 0;
-    h->request = (struct http1_request){.length = -1};
+    h->request = (struct http1_request){.length = -1, .fields = h->fields};
     h->bad = (struct http1_refusal){0, NULL};
     h->max_body = h->limits.body;
     h->left = h->body = 0;

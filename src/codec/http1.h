@@ -46,8 +46,8 @@
 #define HTTP1_MAX_FIELDS 64
 #define HTTP1_MAX_TARGET 8192
 #define HTTP1_MAX_BODY   (UINT64_C(16) << 20)
-#define HTTP1_TOP_HEAD   65535 /* ... and the highest that may be given */
-#define HTTP1_TOP_FIELDS 128
+#define HTTP1_TOP_HEAD   65536 /* ... and the highest that may be given */
+#define HTTP1_TOP_FIELDS 256
 
 #define HTTP1_MAX_CHUNK_LINE 256  /* bytes of a chunk's first line, with its end */
 #define HTTP1_MAX_CHUNK_SIZE 16   /* hexadecimal digits */
@@ -65,7 +65,7 @@ extern const struct http1_limits http1_limits_default;
 
 enum http1_method { HTTP1_M_OTHER, HTTP1_M_GET, HTTP1_M_HEAD, HTTP1_M_POST, HTTP1_M_OPTIONS };
 
-/* A field's place in the head. */
+/* A field's place in the head: its last bytes are line ends, so 16 bits are enough. */
 struct http1_field {
     uint16_t name_at, name_n, value_at, value_n;
 };
@@ -85,7 +85,7 @@ struct http1_request {
     int64_t length;         /* Content-Length; -1: none */
     struct str head;        /* request line, fields, empty line */
     unsigned count;
-    struct http1_field fields[HTTP1_TOP_FIELDS];
+    struct http1_field *fields;
 };
 
 /* The value of the first field of that name, given in lower case, without blanks around it; p is NULL when there is none. */

@@ -51,7 +51,10 @@ bool http1_host_ok(struct str host) CHECKED;
 /* One line of a field without its end, also of a trailer. The value comes without blanks around it. */
 bool http1_field_parse(struct str line, struct str *name, struct str *value,
                        struct http1_refusal *bad) CHECKED;
-/* A whole head; every line of it ends with CR LF, and only the last one is empty. r->head becomes that. */
+/*
+ * A whole head; every line of it ends with CR LF, and only the last one is empty. r->head becomes that; r->fields has room for
+ * limits->fields.
+ */
 bool http1_head_parse(struct str head, const struct http1_limits *limits, struct http1_request *r,
                       struct http1_refusal *bad) CHECKED;
 

@@ -100,6 +100,29 @@ static void test_head(void **state)
     }
 }
 
+/* In the longest head there may be, the last field stands where it stands. */
+static void test_last_field(void **state)
+{
+    struct http1_limits limits = http1_limits_default;
+    struct str piece;
+    (void)state;
+    limits.head = HTTP1_TOP_HEAD;
+    buf_clear(&in);
+    buf_lit(&in, "GET / HTTP/1.1\r\nHost: h\r\nX: ");
+    size_t before = in.n;
+    fill('x', HTTP1_TOP_HEAD - before - 2 - 4 - 4);
+    size_t x = in.n - before;
+    buf_lit(&in, "\r\nY: z\r\n\r\n");
+    assert_int_equal(in.n, HTTP1_TOP_HEAD);
+    struct http1 *h = http1_new(&limits);
+    struct str s = buf_slice(&in);
+    assert_int_equal(http1_feed(h, &s, &piece), HTTP1_HEAD);
+    assert_int_equal(http1_field(http1_request(h), "x").n, x);
+    assert_true(str_eq(http1_field(http1_request(h), "y"), STR("z")));
+    http1_free(&h);
+    buf_clear(&in);
+}
+
 /* Nobody waits for the end of what is too long already, and it is said which part is. */
 static void test_head_without_end(void **state)
 {
@@ -333,11 +356,17 @@ static void test_large(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_head),          cmocka_unit_test(test_head_without_end),
-        cmocka_unit_test(test_fields),        cmocka_unit_test(test_target),
-        cmocka_unit_test(test_body_length),   cmocka_unit_test(test_body_chunks),
-        cmocka_unit_test(test_body_of_a_url), cmocka_unit_test(test_chunk_line),
-        cmocka_unit_test(test_extensions),    cmocka_unit_test(test_trailer),
+        cmocka_unit_test(test_head),
+        cmocka_unit_test(test_last_field),
+        cmocka_unit_test(test_head_without_end),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_target),
+        cmocka_unit_test(test_body_length),
+        cmocka_unit_test(test_body_chunks),
+        cmocka_unit_test(test_body_of_a_url),
+        cmocka_unit_test(test_chunk_line),
+        cmocka_unit_test(test_extensions),
+        cmocka_unit_test(test_trailer),
         cmocka_unit_test(test_large),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
