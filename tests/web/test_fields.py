@@ -165,6 +165,6 @@ def test_origins():
     assert [a["in"] for a in ask("origin", [("https://a.example", "https://A.example:443"), ("http://a.example", "https://a.example:80")])] == [1, 0]
 
 
-@pytest.mark.parametrize("item", ["https://harbor.example/", "harbor.example", "null", "https://*.example", "**", "https://harbor.example:x"])
+@pytest.mark.parametrize("item", ["https://harbor.example/", "harbor.example", "null", "https://*.example", "**", "https://harbor.example:0443", "https://harbor.example:0", "https://harbor.example:x"])
 def test_what_is_no_origin_in_the_list(item):
     assert ask("origin", [(item, item)])[0]["in"] == 0

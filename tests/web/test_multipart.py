@@ -145,7 +145,7 @@ HEADS = [
     (D, "OK"), (b"content-disposition:form-data;name=n\r\n", "OK"), (b'Content-Disposition: FORM-DATA ;\r\n\t name="n"\r\n', "OK"), (D + b"X-Other: \xff\r\n", "OK"),
     (D + b"Content-Transfer-Encoding: Binary\r\n", "OK"), (D + b"Content-Transfer-Encoding: base64\r\n", "UNSUPPORTED"),
     (D + b"Content-Transfer-Encoding: quoted-printable\r\n", "UNSUPPORTED"), (D + b"Content-Type: \r\n", "OK"),
-    (b"", "SYNTAX"), (b"X: y\r\n", "SYNTAX"), (D + D, "SYNTAX"), (b"Content-Disposition: attachment; name=n\r\n", "SYNTAX"), (b"Content-Disposition: form-data\r\n", "SYNTAX"),
+    (b"", "SYNTAX"), (b"X: y\r\n", "SYNTAX"), (D + D, "SYNTAX"), (D + b"Content-Disposition: form-data; filename=x\r\n", "SYNTAX"), (b"Content-Disposition: attachment; name=n\r\n", "SYNTAX"), (b"Content-Disposition: form-data\r\n", "SYNTAX"),
     (b"Content-Disposition: form-data; filename=n\r\n", "SYNTAX"), (b"Content-Disposition : form-data; name=n\r\n", "SYNTAX"), (b" " + D, "SYNTAX"),
     (b'Content-Disposition: form-data; name="n"\n', "SYNTAX"), (D + b"X: a\rb\r\n", "SYNTAX"), (D + b"X: a\0b\r\n", "SYNTAX"), (D + b"X\r\n", "SYNTAX"), (D + b": x\r\n", "SYNTAX"),
     (D + b"--b\r\n", "SYNTAX"), (b'Content-Disposition: form-data; name="\xff"\r\n', "SYNTAX"), (b"Content-Disposition: form-data; name=n, form-data; name=m\r\n", "SYNTAX"),
@@ -154,6 +154,7 @@ MARKS = [  # around one good part
     (b"--b\r\n", b"\r\n--b--", "OK"), (b"--b \t \r\n", b"\r\n--b-- \t\r\n", "OK"), (b"\r\n--b\r\n", b"\r\n--b--x", "OK"), (b"x\r\n--b\r\n", b"\r\n--b--\r\n--b\r\n", "OK"),
     (b"--b\n", b"\r\n--b--", "SYNTAX"), (b"--b\r", b"\r\n--b--", "SYNTAX"), (b"--bb\r\n", b"\r\n--b--", "SYNTAX"), (b"--b\r\n", b"\r\n--bb--", "SYNTAX"),
     (b"--b\r\n", b"\r\n--b-x", "SYNTAX"), (b"--b\r\n", b"\r\n--b \n", "SYNTAX"), (b"--b-\r\n", b"\r\n--b--", "SYNTAX"), (b"--b\r\r\n", b"\r\n--b--", "SYNTAX"),
+    (b"--b- \r\n", b"\r\n--b--", "SYNTAX"), (b"--b\r \r\n", b"\r\n--b--", "SYNTAX"),
     (b"--b - \r\n", b"\r\n--b--", "SYNTAX"), (b"x--b\r\n", b"\r\n--b--", "OK"), (b"--b\r\n", b"\n--b--", "EOF"), (b"--b\r\n", b"\r\n--B--", "EOF"), (b"--b\r\n", b"\r\n--b-", "EOF"),
     (b"--b\r\n", b"\r\n--b", "EOF"), (b"--b\r\n", b"", "EOF"), (b"", b"", "EOF"),
 ]

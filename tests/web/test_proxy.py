@@ -210,3 +210,6 @@ def test_both_fields():
     for (lines, want), got in zip(rows, ask("forwarded", [(TRUSTED, "10.0.0.1", *lines) for lines, _ in rows])):
         assert got.get("ip") == want, lines
     assert [a["ip"] for a in ask("forwarded", [("", "10.0.0.1", "X192.0.2.7")])] == ["10.0.0.1"]
+    everybody = "0.0.0.0/1, 128.0.0.0/1, ::/1, 8000::/1"
+    rows = [("Xunknown, 192.0.2.7", None), ("X192.0.2.7, unknown", None), ("X192.0.2.7, 192.0.2.8", "192.0.2.7"), ("Ffor=_x, for=192.0.2.7", None)]
+    assert [a.get("ip") for a in ask("forwarded", [(everybody, "10.0.0.1", line) for line, _ in rows])] == [want for _, want in rows]

@@ -104,6 +104,9 @@ static void test_memory(void **state)
     assert_int_equal(f.n, 0);
     arena_free(&a);
     arena_init(&a, 4096);
+    /* What stands behind the slice is not looked at. */
+    assert_int_equal(url_decode(&a, str_sub(coded, 0, 6), false, &out), ERR_SYNTAX);
+    assert_int_equal(url_decode(&a, str_sub(coded, 0, 5), false, &out), ERR_SYNTAX);
     assert_int_equal(url_decode(&a, coded, false, &out), ERR_OK);
     assert_true(str_eq(out, same));
     arena_free(&a);
