@@ -98,14 +98,33 @@ void auth_attach_refused(struct auth_proc *a, const struct ipc_item *it)
                      (enum err)e);
 }
 
-static void fail(struct auth_login *l, enum err e, int64_t delay)
+static void say_failed(struct bus_peer *worker, uint32_t conn, uint32_t attempt, enum err e,
+                       int64_t delay)
 {
     uint32_t body[2] = {(uint32_t)e, (uint32_t)(delay / CLOCK_MS)};
+    bus_put(worker, IPC_LOGIN_FAILED, conn, attempt, (struct str){(const char *)body, sizeof body});
+}
+
+static void fail(struct auth_login *l, enum err e, int64_t delay)
+{
     struct bus_peer *w = worker_of(l);
+    gate_login_failed(&l->a->gate, (struct gate_place){l->place, l->conn}, l->attempt, (uint32_t)e);
     if (w != NULL)
-        bus_put(w, IPC_LOGIN_FAILED, l->conn, l->attempt,
-                (struct str){(const char *)body, sizeof body});
+        say_failed(w, l->conn, l->attempt, e, delay);
     login_free(l);
+}
+
+/* A worker asks once more about what has failed already: when a keeper or auth was replaced, it cannot know. */
+static bool has_failed(struct auth_proc *a, struct bus_peer *worker, const struct ipc_item *it,
+                       const struct ipc_login *in)
+{
+    uint32_t e = gate_login_verdict(&a->gate, (struct gate_place){in->place, it->id}, it->seq);
+    if (e == ERR_OK || e >= ERR_COUNT)
+        return false;
+    bool waits = e == ERR_AUTH_FAILED || e == ERR_ACCOUNT_BLOCKED;
+    say_failed(worker, it->id, it->seq, (enum err)e,
+               waits ? faillog_delay(&a->fails.opt, in->failures + 1) : 0);
+    return true;
 }
 
 /* Whose stored forms are made anew; nobody waits for it. */
@@ -355,6 +374,8 @@ void auth_login_begin(struct auth_proc *a, struct bus_peer *worker, const struct
     struct auth_login *l = idmap_get(&a->logins, key_of(worker->number, it->id));
     if (l != NULL && l->attempt == it->seq && l->worker_generation == worker->generation)
         return; /* asked once more, for the sake of those whose keeper died */
+    if (has_failed(a, worker, it, &in))
+        return;
     auth_login_drop(a, worker, it->id, 0);
     l = a->logins.count < a->c->conf->server.channels + 1 ? calloc(1, sizeof *l) : NULL;
     if (l == NULL)
@@ -402,9 +423,7 @@ void auth_login_step(struct auth_proc *a, struct bus_peer *worker, const struct 
     if (l == NULL || l->attempt != it->seq || l->worker_generation != worker->generation ||
         l->s.next != SASL_CHALLENGE) {
         /* An auth that died took the exchange with it. */
-        uint32_t body[2] = {ERR_TIMEOUT, 0};
-        bus_put(worker, IPC_LOGIN_FAILED, it->id, it->seq,
-                (struct str){(const char *)body, sizeof body});
+        say_failed(worker, it->id, it->seq, ERR_TIMEOUT, 0);
         return;
     }
     advance(l, sasl_step(&l->s, &a->env, it->body, clock_mono()));

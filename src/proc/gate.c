@@ -8,7 +8,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 
-#define GATE_MAGIC     UINT64_C(0x3245544147584d49)
+#define GATE_MAGIC     UINT64_C(0x3345544147584d49)
 #define ID_COUNT       (GATE_ID_LAST - GATE_ID_FIRST + 1)
 #define ID_WORDS       ((ID_COUNT + 63) / 64)
 #define BLOCKED_SPARES 8192u /* room for blocked addresses without a connection */
@@ -19,9 +19,10 @@
 struct entry {
     uint32_t owner; /* 0: free */
     uint32_t id;
-    uint32_t next_free; /* index + 1 */
-    uint16_t kind;      /* enum gate_kind */
-    uint16_t session;   /* 1: it has one */
+    uint32_t next_free;       /* index + 1 */
+    uint16_t kind;            /* enum gate_kind */
+    uint16_t session;         /* 1: it has one */
+    uint32_t failed, verdict; /* the login that failed last, and how; 0: none */
     uint8_t addr[16];
 };
 
@@ -261,6 +262,7 @@ static enum gate_answer try_enter(struct gate *g, enum gate_kind kind,
     e->next_free = 0;
     e->kind = (uint16_t)kind;
     e->session = 0;
+    e->failed = e->verdict = 0;
     __atomic_store_n(&e->owner, owner, __ATOMIC_RELEASE);
     a->count[kind]++;
     m->count[kind]++;
@@ -337,6 +339,28 @@ void gate_session_end(struct gate *g, struct gate_place place)
         g->m->sessions--;
     }
     unlock(g);
+}
+
+void gate_login_failed(struct gate *g, struct gate_place place, uint32_t attempt, uint32_t verdict)
+{
+    if (place.entry >= g->nentries || !lock(g))
+        return;
+    struct entry *e = entry_of(g, place);
+    if (e != NULL) {
+        e->failed = attempt;
+        e->verdict = verdict;
+    }
+    unlock(g);
+}
+
+uint32_t gate_login_verdict(struct gate *g, struct gate_place place, uint32_t attempt)
+{
+    if (place.entry >= g->nentries || !lock(g))
+        return 0;
+    const struct entry *e = entry_of(g, place);
+    uint32_t verdict = e != NULL && e->failed == attempt ? e->verdict : 0;
+    unlock(g);
+    return verdict;
 }
 
 static uint32_t clear(struct gate *g, bool (*gone)(uint32_t owner, uint32_t arg), uint32_t arg)

@@ -89,6 +89,13 @@ void gate_leave(struct gate *g, struct gate_place place);
  * connection any more: its worker has the last word. false: too many.
  */
 bool gate_session_begin(struct gate *g, struct gate_place place, uint32_t most);
+/*
+ * A login of the connection in that place failed, with this verdict (not 0). Remembered here, as neither the auth that said so
+ * nor the way to the worker need live on: who is asked once more about this attempt says the same again and counts nothing.
+ */
+void gate_login_failed(struct gate *g, struct gate_place place, uint32_t attempt, uint32_t verdict);
+/* The verdict about this attempt, if it was the last one that failed; 0: none. */
+uint32_t gate_login_verdict(struct gate *g, struct gate_place place, uint32_t attempt);
 /* It came to nothing. With gate_leave() a session ends by itself. */
 void gate_session_end(struct gate *g, struct gate_place place);
 /* Frees what a dead process held; returns how many. */

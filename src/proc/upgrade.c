@@ -19,7 +19,7 @@
 #include "shm/shm_layout.h"
 #include "store/store.h"
 
-#define STATE_VERSION 3u   /* of upgrade_state.c */
+#define STATE_VERSION 4u   /* of upgrade_state.c, and of the memory that it hands over */
 #define ASK_PATIENCE  2000 /* ms for `-x versions` */
 #define VERSIONS_MAX  512
 

@@ -67,6 +67,41 @@ static void test_limits(void **state)
     munmap(memory, size);
 }
 
+/* Of the last login of the place that failed, and of the connection that has it. */
+static void test_verdicts(void **state)
+{
+    (void)state;
+    size_t size;
+    struct gate *g = gate_make(2, &size);
+    struct gate_limits lim = {.channels = 2};
+    struct gate_place place, other, beyond = {2, GATE_ID_FIRST};
+    uint8_t a[16];
+    v4(a, 7);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 0, &place), GATE_IN);
+    assert_int_equal(gate_login_verdict(g, place, 0), 0);
+    assert_int_equal(gate_login_verdict(g, place, 5), 0);
+    gate_login_failed(g, place, 5, ERR_AUTH_FAILED);
+    assert_int_equal(gate_login_verdict(g, place, 4), 0);
+    assert_int_equal(gate_login_verdict(g, place, 5), ERR_AUTH_FAILED);
+    assert_int_equal(gate_login_verdict(g, place, 6), 0);
+    gate_login_failed(g, place, 6, ERR_TIMEOUT);
+    assert_int_equal(gate_login_verdict(g, place, 5), 0);
+    assert_int_equal(gate_login_verdict(g, place, 6), ERR_TIMEOUT);
+    other = place;
+    other.id++;
+    gate_login_failed(g, other, 6, ERR_AUTH_FAILED); /* of somebody else: nothing */
+    assert_int_equal(gate_login_verdict(g, other, 6), 0);
+    assert_int_equal(gate_login_verdict(g, place, 6), ERR_TIMEOUT);
+    gate_login_failed(g, beyond, 6, ERR_AUTH_FAILED);
+    assert_int_equal(gate_login_verdict(g, beyond, 6), 0);
+    gate_leave(g, place);
+    assert_int_equal(gate_login_verdict(g, place, 6), 0);
+    assert_int_equal(gate_enter(g, GATE_XIMSS, &lim, 1, a, false, 0, &other), GATE_IN);
+    assert_int_equal(other.entry, place.entry);
+    assert_int_equal(gate_login_verdict(g, other, 6), 0);
+    munmap(memory, size);
+}
+
 /* n - 1, n, n + 1 of both: who has no session, and who has one. */
 static void test_sessions(void **state)
 {
@@ -384,6 +419,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_ipv6_counts_by_64),
         cmocka_unit_test(test_block),
         cmocka_unit_test(test_unblock),
