@@ -38,8 +38,17 @@ static enum view_source source_of(struct str name, struct str *field)
     return VIEW_BY_FIELD;
 }
 
-static enum err copy_spec(struct view *v, const struct view_spec *spec)
+void view_init(struct view *v)
 {
+    arena_init(&v->arena, ARENA_CAP);
+}
+
+enum err view_take_spec(struct view *v, const struct view_spec *spec)
+{
+    if ((spec->sort_field.n != 0 && !view_field_name_ok(spec->sort_field)) ||
+        (spec->filter_field.n != 0 && !view_field_name_ok(spec->filter_field)) ||
+        spec->filter.n > VIEW_FILTER_MAX)
+        return ERR_ATTR_VALUE;
     v->spec = *spec;
     v->spec.sort_field = arena_str(&v->arena, spec->sort_field);
     v->spec.filter_field = arena_str(&v->arena, spec->filter_field);
@@ -47,7 +56,7 @@ static enum err copy_spec(struct view *v, const struct view_spec *spec)
     if (v->spec.sort_field.p == NULL || v->spec.filter_field.p == NULL || v->spec.filter.p == NULL)
         return ERR_NOMEM;
     v->source = source_of(v->spec.sort_field, &v->field);
-    return view_filter_parse(v);
+    return ERR_OK;
 }
 
 enum err view_new(struct store *store, int64_t account, int64_t mailbox,
@@ -57,18 +66,16 @@ enum err view_new(struct store *store, int64_t account, int64_t mailbox,
     enum err e;
 
     *out = NULL;
-    if ((spec->sort_field.n != 0 && !view_field_name_ok(spec->sort_field)) ||
-        (spec->filter_field.n != 0 && !view_field_name_ok(spec->filter_field)) ||
-        spec->filter.n > VIEW_FILTER_MAX)
-        return ERR_ATTR_VALUE;
     v = calloc(1, sizeof *v);
     if (v == NULL)
         return ERR_NOMEM;
     v->store = store;
     v->account = account;
     v->mailbox = mailbox;
-    arena_init(&v->arena, ARENA_CAP);
-    e = copy_spec(v, spec);
+    view_init(v);
+    e = view_take_spec(v, spec);
+    if (e == ERR_OK)
+        e = view_filter_parse(v);
     if (e == ERR_OK)
         e = view_eval_start(v); /* finds out that the mailbox is there */
     if (e != ERR_OK)

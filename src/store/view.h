@@ -122,3 +122,10 @@ bool view_sync_next(struct view *v, struct view_report *out);
 bool view_sync_pending(const struct view *v);
 /* Gives the sync's memory back. */
 void view_sync_end(struct view *v);
+
+/* --- for a keeper's successor (ximss/snapshot.h): the form changes with SNAPSHOT_VERSION */
+/* The view as its client knows it, without a sync or a build that is under way. */
+void view_put(const struct view *v, struct buf *b);
+/* Asks nothing of the store. ERR_PACKET: this is no view; ERR_NOMEM. */
+enum err view_get(struct store *store, int64_t account, struct str bytes,
+                  struct view **out) CHECKED;

@@ -93,6 +93,16 @@ static enum err parse_text(struct view *v, struct view_filter *f, struct str fie
     return e == ERR_OK && f->needle.p == NULL ? ERR_NOMEM : e;
 }
 
+enum err view_filter_parse_text(struct view *v)
+{
+    struct str field = v->spec.filter_field;
+
+    v->filter = (struct view_filter){0};
+    if (v->spec.filter.n == 0)
+        return ERR_OK;
+    return parse_text(v, &v->filter, field.n != 0 ? field : STR("Subject"));
+}
+
 enum err view_filter_parse(struct view *v)
 {
     struct str field = v->spec.filter_field;
@@ -103,12 +113,12 @@ enum err view_filter_parse(struct view *v)
     if (v->spec.filter.n == 0)
         return ERR_OK;
     if (field.n != 0 && kind_of(field) != VIEW_FILTER_FLAGS)
-        return parse_text(v, &v->filter, field);
+        return view_filter_parse_text(v);
     e = parse_flags(v, &flags);
     if (e == ERR_OK)
         v->filter = flags;
     else if (e == ERR_FLAG_UNKNOWN && field.n == 0)
-        e = parse_text(v, &v->filter, STR("Subject"));
+        e = view_filter_parse_text(v);
     return e;
 }
 

@@ -4,6 +4,7 @@
 /*
  * view_int: what view*.c share. view.c: life and array. view_build.c: evaluating filter and sort. view_filter.c: does a
  * message pass? view_sort.c: ordering. view_set.c: message sets. view_sync.c: reports.
+ * view_save.c: bytes for a keeper's successor.
  */
 #include "base/buf.h"
 #include "codec/digest.h"
@@ -118,6 +119,9 @@ static inline struct view_row *view_at(const struct view *v, uint32_t i)
 }
 
 /* --- view.c */
+void view_init(struct view *v);
+/* All but the filter. ERR_ATTR_VALUE, ERR_NOMEM. */
+enum err view_take_spec(struct view *v, const struct view_spec *spec) CHECKED;
 /* UIDs of fresh rows in order; the caller frees *out. */
 enum err view_sort_by_uid(const struct view_row *rows, uint32_t n, uint32_t **out) CHECKED;
 /* Index (into rows) of a UID by such a table, or UINT32_MAX. */
@@ -142,6 +146,8 @@ void view_eval_end(struct view *v);
 
 /* --- view_filter.c */
 enum err view_filter_parse(struct view *v) CHECKED;
+/* The same when it is known not to be one of flags. Asks nothing of the store. */
+enum err view_filter_parse_text(struct view *v) CHECKED;
 /* Does it pass? *cost grows by what the look at long texts was worth in rows. */
 enum err view_filter_pass(struct view *v, const struct view_candidate *c, bool *pass,
                           uint32_t *cost) CHECKED;
