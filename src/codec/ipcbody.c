@@ -90,6 +90,26 @@ enum err ipc_attach_get(struct str body, struct ipc_attach *a)
     return ipc_in_end(&in);
 }
 
+static void put_part(struct buf *b, const struct ipc_http *h)
+{
+    ipc_put_str(b, h->folder);
+    ipc_put_u32(b, h->ref);
+    ipc_put_u32(b, h->uid);
+    ipc_put_str(b, h->part);
+    ipc_put_str(b, h->name);
+    ipc_put_opt(b, h->range);
+}
+
+static void get_part(struct ipc_in *in, struct ipc_http *h)
+{
+    h->folder = ipc_get_str(in);
+    h->ref = ipc_get_u32(in);
+    h->uid = ipc_get_u32(in);
+    h->part = ipc_get_str(in);
+    h->name = ipc_get_str(in);
+    h->range = ipc_get_opt(in);
+}
+
 void ipc_http_put(struct buf *b, const struct ipc_http *h)
 {
     ipc_put_u32(b, h->kind);
@@ -99,19 +119,23 @@ void ipc_http_put(struct buf *b, const struct ipc_http *h)
     put_addr(b, h->addr);
     ipc_put_str(b, h->url_id);
     ipc_put_opt(b, h->cookie);
+    if (h->kind == IPC_HTTP_MIME)
+        put_part(b, h);
     buf_str(b, h->body);
 }
 
 enum err ipc_http_get(struct str body, struct ipc_http *h)
 {
     struct ipc_in in = {body, false};
-    h->kind = ipc_get_u32(&in);
+    *h = (struct ipc_http){.kind = ipc_get_u32(&in)};
     h->flags = ipc_get_u32(&in);
     h->max_wait = ipc_get_u32(&in);
     h->seq = ipc_get_u64(&in);
     get_addr(&in, h->addr);
     h->url_id = ipc_get_str(&in);
     h->cookie = ipc_get_opt(&in);
+    if (h->kind == IPC_HTTP_MIME)
+        get_part(&in, h);
     h->body = ipc_get_rest(&in);
     if (h->kind >= IPC_HTTP_KINDS)
         in.bad = true;
@@ -124,6 +148,7 @@ void ipc_http_reply_put(struct buf *b, const struct ipc_http_reply *r)
     ipc_put_u64(b, r->length);
     ipc_put_str(b, r->type);
     ipc_put_str(b, r->cookie);
+    ipc_put_str(b, r->fields);
     buf_str(b, r->body);
 }
 
@@ -134,6 +159,7 @@ enum err ipc_http_reply_get(struct str body, struct ipc_http_reply *r)
     r->length = ipc_get_u64(&in);
     r->type = ipc_get_str(&in);
     r->cookie = ipc_get_str(&in);
+    r->fields = ipc_get_str(&in);
     r->body = ipc_get_rest(&in);
     if (r->body.n > r->length)
         in.bad = true;

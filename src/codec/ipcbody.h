@@ -77,12 +77,20 @@ void ipc_attach_put(struct buf *b, const struct ipc_attach *a);
 enum err ipc_attach_get(struct str body, struct ipc_attach *a) CHECKED;
 
 /* HTTP: a request for a session, worker to keeper (protocol 1, 4.5-4.9). */
-enum ipc_http_kind { IPC_HTTP_SYNC, IPC_HTTP_ASYNC, IPC_HTTP_POLL, IPC_HTTP_KILL, IPC_HTTP_KINDS };
+enum ipc_http_kind {
+    IPC_HTTP_SYNC,
+    IPC_HTTP_ASYNC,
+    IPC_HTTP_POLL,
+    IPC_HTTP_KILL,
+    IPC_HTTP_MIME, /* protocol 2, 9.1 */
+    IPC_HTTP_KINDS
+};
 
 enum {
     IPC_HTTP_SEQ = 1,     /* there is a reqSeq (a poll: ackSeq), */
     IPC_HTTP_BAD_SEQ = 2, /* that is no number */
     IPC_HTTP_SYNC_ASYNC = 4,
+    IPC_HTTP_HEAD = 8, /* nobody wants the body */
 };
 
 struct ipc_http {
@@ -93,6 +101,11 @@ struct ipc_http {
     uint8_t addr[16]; /* of the client */
     struct str url_id;
     struct str cookie; /* may be absent */
+    /* of MIME only */
+    struct str folder;
+    uint32_t ref, uid; /* enum parturl_kind */
+    struct str part, name;
+    struct str range; /* may be absent */
     struct str body;
 };
 
@@ -110,6 +123,7 @@ struct ipc_http_reply {
     uint64_t length;   /* of the whole body */
     struct str type;   /* Content-Type, or "" */
     struct str cookie; /* to be set, or "" */
+    struct str fields; /* more of the head: "Name: value", each ended by CR LF */
     struct str body;   /* begins with this */
 };
 

@@ -467,6 +467,8 @@ static void of_keeper(struct http_conn *c, struct bus_peer *from, const struct i
         return;
     if (it->type == IPC_HTTP_BODY && c->state == HTTP_SEND && it->body.n <= c->req->left)
         http_reply_more(c, it->body);
+    else if (it->type == IPC_HTTP_BREAK && c->state == HTTP_SEND) /* what is there is not all */
+        conn_abort(&c->conn);
     else if (it->type == IPC_HTTP_REPLY && c->state == HTTP_WAIT &&
              ipc_http_reply_get(it->body, &r) == ERR_OK)
         http_reply_begin(c, &r);
@@ -475,7 +477,7 @@ static void of_keeper(struct http_conn *c, struct bus_peer *from, const struct i
 bool http_door_item(struct http_door *d, struct bus_peer *from, const struct ipc_item *it)
 {
     struct http_conn *c = it->id != 0 ? idmap_get(&d->conns, it->id) : NULL;
-    if (it->type == IPC_HTTP_REPLY || it->type == IPC_HTTP_BODY) {
+    if (it->type == IPC_HTTP_REPLY || it->type == IPC_HTTP_BODY || it->type == IPC_HTTP_BREAK) {
         if (c != NULL && conn_is_open(&c->conn))
             of_keeper(c, from, it);
         return true;

@@ -36,6 +36,7 @@ enum http_what {
     HTTP_ASYNC,
     HTTP_POLL,
     HTTP_KILL,
+    HTTP_MIME, /* protocol 2, 9.1 */
 };
 
 struct http_before;
@@ -55,6 +56,7 @@ struct http_req {
     bool cors;                /* any origin */
     struct str origin;        /* the one that is allowed; in `head` */
     struct str cookie, basic; /* as sent; in `head`; .p == NULL: none */
+    struct str range;         /* the same; of GET only */
     /* a login (http_login.c) */
     uint32_t attempt;
     bool as_xml, was_basic, resent;

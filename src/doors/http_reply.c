@@ -74,8 +74,46 @@ static void put_cookie(const struct http_conn *c, struct str value, struct buf *
                STR_FMT(value), c->req->url_id, conn_is_tls(&c->conn) ? "; Secure" : "");
 }
 
+/*
+ * What comes out of a mail is nobody's page of ours (protocol 2, 9.1). It may be kept nowhere but with its reader; of other
+ * replies nothing may be kept at all.
+ */
+static void put_policy(const struct http_req *r, struct buf *b)
+{
+    if (r == NULL || r->what != HTTP_MIME) {
+        http1out_lit(b, "Cache-Control: no-cache, no-store");
+    } else {
+        http1out_lit(b, "Cache-Control: private, no-store");
+        http1out_lit(b,
+                     "Content-Security-Policy: sandbox; default-src 'none'; img-src 'self' data:; "
+                     "style-src 'unsafe-inline'");
+    }
+    http1out_lit(b, "Referrer-Policy: no-referrer");
+    http1out_lit(b, "X-Content-Type-Options: nosniff");
+}
+
+/* What a keeper adds to the head: these fields and no others. */
+static void put_more(struct buf *b, struct str fields)
+{
+    static const char *const known[] = {"Content-Disposition", "Accept-Ranges", "Content-Range"};
+    struct str line;
+    while (str_split(&fields, '\n', &line)) {
+        size_t colon = str_find(line, ':');
+        for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+            if (str_eq(str_sub(line, 0, colon), str_of(known[i])))
+                (void)!http1out_field(b, known[i], str_trim(str_sub(line, colon + 1, line.n)));
+        }
+    }
+}
+
+static const char *allowed(const struct http_conn *c)
+{
+    return c->req != NULL && c->req->what == HTTP_MIME ? "GET, HEAD, OPTIONS"
+                                                       : "GET, POST, OPTIONS";
+}
+
 static void put_head(struct http_conn *c, int status, struct str type, struct str cookie,
-                     uint64_t length)
+                     struct str fields, uint64_t length)
 {
     struct http_door *d = c->door;
     struct buf *b = &d->scratch;
@@ -85,13 +123,12 @@ static void put_head(struct http_conn *c, int status, struct str type, struct st
     (void)!http1out_field(b, "Date", http1out_date(&d->date, clock_wall()));
     if (type.n != 0)
         (void)!http1out_field(b, "Content-Type", type);
-    http1out_lit(b, "Cache-Control: no-cache, no-store");
-    http1out_lit(b, "Referrer-Policy: no-referrer");
-    http1out_lit(b, "X-Content-Type-Options: nosniff");
+    put_policy(c->req, b);
+    put_more(b, fields);
     if (status == 503)
         http1out_lit(b, "Retry-After: " RETRY_AFTER);
     if (status == 405)
-        http1out_lit(b, "Allow: GET, POST, OPTIONS");
+        (void)!http1out_field(b, "Allow", str_of(allowed(c)));
     if (status == 401)
         buf_printf(b, "WWW-Authenticate: Basic realm=\"%.*s\", charset=\"UTF-8\"\r\n",
                    STR_FMT(c->req != NULL ? c->req->domain->name : c->domain->name));
@@ -148,7 +185,7 @@ void http_reply(struct http_conn *c, int status, struct str type, struct str bod
     http_log(c, LOG_LOW, "%d, %zu bytes", status, body.n);
     if (str_starts(type, STR("text/xml")))
         http_log_body(c, "out", body);
-    put_head(c, status, type, STR_NONE, body.n);
+    put_head(c, status, type, STR_NONE, STR_NONE, body.n);
     if (write_head(c, body))
         http_done(c);
 }
@@ -195,12 +232,12 @@ void http_reply_begin(struct http_conn *c, const struct ipc_http_reply *r)
     if (str_starts(r->type, STR("text/xml")))
         http_log_body(c, "out", r->body);
     if (text.n != 0) {
-        put_head(c, (int)r->status, STR("text/plain; charset=utf-8"), r->cookie, text.n);
+        put_head(c, (int)r->status, STR("text/plain; charset=utf-8"), r->cookie, r->fields, text.n);
     } else {
-        put_head(c, (int)r->status, r->type, r->cookie, r->length);
+        put_head(c, (int)r->status, r->type, r->cookie, r->fields, r->length);
         text = r->body;
     }
-    c->req->left = r->length - r->body.n;
+    c->req->left = c->req->is_head ? 0 : r->length - r->body.n;
     c->unsaid = 0;
     if (!write_head(c, text))
         return;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "codec/forwarded.h"
 #include "codec/httpfield.h"
+#include "codec/parturl.h"
 #include "doors/http_priv.h"
 
 /* --- the URL */
@@ -43,6 +44,8 @@ static enum http_what find_session(struct http_req *r, const struct urlpath *p)
     r->url_id[id.n] = 0;
     if (p->n == 2)
         return HTTP_POLL;
+    if (str_ieq(p->seg[2].text, STR("MIME")) && p->n > 4)
+        return HTTP_MIME;
     return p->n == 3 || (p->n == 4 && p->seg[3].text.n == 0) ? find_word(p->seg[2].text)
                                                              : HTTP_NOWHERE;
 }
@@ -142,10 +145,27 @@ static void keep_fields(struct http_conn *c, const struct http1_request *q)
     find_domain(c, q);
 }
 
+static void keep_part_fields(struct http_req *r, const struct http1_request *q)
+{
+    r->path = keep(r, q->path);
+    /* Our answers have no validators, so that If-Range never holds (RFC 9110, 13.1.5). */
+    if (q->method == HTTP1_M_GET && http1_field(q, "if-range").p == NULL)
+        r->range = keep(r, http1_field(q, "range"));
+}
+
 static uint64_t body_cap(const struct http_conn *c)
 {
+    if (c->req->what == HTTP_MIME)
+        return 0;
     return c->req->what == HTTP_LOGIN ? c->door->conf->limits.message_before_login
                                       : c->door->conf->limits.message;
+}
+
+static bool may_be(enum http_what what, enum http1_method method)
+{
+    if (what == HTTP_MIME)
+        return method == HTTP1_M_GET || method == HTTP1_M_HEAD;
+    return method != HTTP1_M_OTHER && (method != HTTP1_M_HEAD || what == HTTP_KILL);
 }
 
 bool http_head(struct http_conn *c)
@@ -170,6 +190,8 @@ bool http_head(struct http_conn *c)
     if (e != ERR_OK)
         return answer_head(c, q, e == ERR_NOMEM ? 503 : 400);
     r->what = find_what(r, &path);
+    if (r->what == HTTP_MIME)
+        keep_part_fields(r, q);
     http_log(c, LOG_LOW, "%.*s %s", STR_FMT(q->method_name),
              r->what == HTTP_LOGIN     ? "/XIMSSLogin/"
              : r->what == HTTP_NOWHERE ? "?"
@@ -178,7 +200,7 @@ bool http_head(struct http_conn *c)
         return true;
     if (r->what == HTTP_NOWHERE)
         return answer_head(c, q, 404);
-    if (q->method == HTTP1_M_OTHER || (r->is_head && r->what != HTTP_KILL))
+    if (!may_be(r->what, q->method))
         return answer_head(c, q, 405);
     if (q->length > 0 && (uint64_t)q->length > body_cap(c))
         return answer_head(c, q, 413);
@@ -258,6 +280,31 @@ static bool make_question(struct http_conn *c, struct ipc_http *h)
     return true;
 }
 
+/* A part of a message. false: there is no such URL; answered. */
+static bool make_part_question(struct http_conn *c, struct ipc_http *h, struct parturl *ref)
+{
+    struct http_req *r = c->req;
+    struct urlpath path;
+    enum err e = urlpath_parse(&c->door->arena, r->path, &path);
+    if (e == ERR_OK && path.n > 4)
+        e = parturl_parse(path.seg + 4, path.n - 4, ref);
+    if (e != ERR_OK || path.n <= 4)
+        return answer_now(c, e == ERR_NOMEM ? 503 : 404);
+    *h = (struct ipc_http){.kind = IPC_HTTP_MIME,
+                           .flags = r->is_head ? IPC_HTTP_HEAD : 0u,
+                           .url_id = str_of(r->url_id),
+                           .cookie = r->cookie,
+                           .folder = path.seg[3].text,
+                           .ref = ref->kind,
+                           .uid = ref->uid,
+                           .part = parturl_part(ref),
+                           .name = ref->name,
+                           .range = r->range,
+                           .body = STR("")};
+    memcpy(h->addr, r->client.b, sizeof h->addr);
+    return true;
+}
+
 #define KEEPER_TIME (5 * CLOCK_SEC) /* for one that is not there (design 2.5) */
 
 void http_ask_keeper(struct http_conn *c)
@@ -266,13 +313,14 @@ void http_ask_keeper(struct http_conn *c)
     struct http_req *r = c->req;
     struct bus_peer *k = d->host.keeper(d->host.ctx, r->bank);
     struct ipc_http h;
+    struct parturl ref;
     if (k == NULL) {
         http_wait(c);
         http_set_timer(c, KEEPER_TIME);
         return;
     }
     arena_reset(&d->arena);
-    if (!make_question(c, &h))
+    if (r->what == HTTP_MIME ? !make_part_question(c, &h, &ref) : !make_question(c, &h))
         return;
     buf_clear(&d->scratch);
     ipc_http_put(&d->scratch, &h);
@@ -293,7 +341,7 @@ void http_ask_keeper(struct http_conn *c)
     /* A poll may wait for minutes, and there may be thousands of them. */
     if (r->origin.n == 0) {
         buf_free(&r->head);
-        r->query = r->cookie = r->basic = STR_NONE;
+        r->query = r->cookie = r->basic = r->path = r->range = STR_NONE;
     }
     if (d->scratch.cap > IPC_PACKET_MAX)
         buf_free(&d->scratch);

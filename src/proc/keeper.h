@@ -17,6 +17,7 @@
 #include "store/store.h"
 #include "ximss/binding.h"
 #include "ximss/dispatch.h"
+#include "ximss/download.h"
 #include "ximss/session.h"
 #include "ximss/ximss.h"
 
@@ -71,6 +72,7 @@ struct kept_http {
     struct binding *b;
     struct gate_place place;
     uint32_t row;        /* in the shared table */
+    uint32_t downloads;  /* that it has now */
     bool killed;         /* by its client; a request still runs */
     int64_t polls_since; /* clock_mono(), or 0 */
     struct timer idle;   /* of the session, then of what outlives it */
@@ -84,8 +86,17 @@ struct exchange {
     struct kept_http *h; /* is to answer; NULL: the answer stands in `reply` */
     uint32_t worker, worker_generation, conn, seq;
     struct reply *reply;
-    size_t at;      /* of it, not sent yet */
-    int64_t credit; /* bytes that may be sent */
+    size_t at;               /* of it, not sent yet */
+    int64_t credit;          /* bytes that may be sent */
+    struct sending *sending; /* the answer is read from the store meanwhile; NULL: it is not */
+};
+
+/* Downloads; those that can go on stand in a line. */
+struct senders {
+    struct sending *all;
+    struct sending *ready, **ready_tail;
+    struct download_sizes sizes;
+    struct buf scratch, out;
 };
 
 /* A message that is being delivered. */
@@ -123,6 +134,7 @@ struct keeper {
     struct idmap exchanges; /* worker and connection -> struct exchange */
     struct gate gate;
     struct binding_host binding_host;
+    struct senders senders;
     struct kept *ready, **ready_tail;
     struct delivery *parsing, **parsing_tail; /* wait for a helper */
     struct delivery *storing, **storing_tail; /* wait for the round */
@@ -172,8 +184,26 @@ void keeper_http_take(struct keeper *k, struct bus_peer *worker, const struct ip
 void keeper_http_credit(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
 void keeper_http_drop(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
 void keeper_http_worker_gone(struct keeper *k, uint32_t worker);
+void keeper_exchange_free(struct exchange *x);
+/* The head of its answer and the first bytes of the body. */
+void keeper_exchange_head(struct exchange *x, const struct ipc_http_reply *r);
+/* An answer without a body of its own; the exchange is over. */
+void keeper_exchange_end(struct exchange *x, uint32_t status);
 /* The administrator ends it. false: there is no such session over HTTP. */
 bool keeper_http_kick(struct keeper *k, uint32_t session);
+
+/* --- keeper_download.c: messages and parts over HTTP (ximss/download.h) */
+void keeper_download_init(struct keeper *k);
+/* The exchange's session may be used. */
+void keeper_download_take(struct exchange *x, const struct ipc_http *in);
+/* There is credit. */
+void keeper_download_go_on(struct exchange *x);
+/* The exchange is being freed. */
+void keeper_download_end(struct exchange *x);
+/* Its downloads end early. */
+void keeper_download_session_gone(struct kept_http *h);
+/* Steps of those that can go on, until `deadline`; one at least. */
+void keeper_download_round(struct keeper *k, int64_t deadline);
 
 /* Brings home what the WAL holds, where it is time to (db_upkeep()). */
 void keeper_upkeep(struct keeper *k, bool idle, int64_t now);

@@ -22,9 +22,11 @@ static uint64_t key_of(uint32_t worker, uint32_t conn)
     return (uint64_t)worker << 32 | conn;
 }
 
-static void exchange_free(struct exchange *x)
+void keeper_exchange_free(struct exchange *x)
 {
     struct keeper *k = x->k;
+    if (x->sending != NULL)
+        keeper_download_end(x);
     if (x->h != NULL)
         binding_forget(x->h->b, x);
     if (idmap_get(&k->exchanges, key_of(x->worker, x->conn)) == x)
@@ -51,11 +53,15 @@ static bool all_sent(const struct exchange *x)
 /* Sends as much as the client takes; with the last byte the exchange is over. */
 static void go_on(struct exchange *x)
 {
+    if (x->sending != NULL) {
+        keeper_download_go_on(x);
+        return;
+    }
     struct bus_peer *w = keeper_worker(x->k, x->worker, x->worker_generation);
     while (w != NULL && !all_sent(x) && x->credit > 0)
         bus_put(w, IPC_HTTP_BODY, x->conn, x->seq, next_piece(x));
     if (w == NULL || all_sent(x))
-        exchange_free(x);
+        keeper_exchange_free(x);
 }
 
 /* The cookie goes with every reply until a request shows it (protocol 1, 4.10). */
@@ -77,21 +83,33 @@ static void put_head(struct bus_peer *w, uint32_t conn, uint32_t seq,
     buf_free(&b);
 }
 
+void keeper_exchange_head(struct exchange *x, const struct ipc_http_reply *r)
+{
+    struct bus_peer *w = keeper_worker(x->k, x->worker, x->worker_generation);
+    struct ipc_http_reply all = *r;
+    all.cookie = cookie_of(x);
+    if (w != NULL)
+        put_head(w, x->conn, x->seq, &all);
+    x->h = NULL;
+}
+
 /* Takes the caller's reference. */
 static void respond(struct exchange *x, uint32_t status, struct reply *reply)
 {
-    struct bus_peer *w = keeper_worker(x->k, x->worker, x->worker_generation);
-    struct ipc_http_reply r = {.status = status, .cookie = cookie_of(x)};
-    x->h = NULL;
+    struct ipc_http_reply r = {.status = status};
     x->reply = reply;
     if (reply != NULL) {
         r.length = reply->body.n;
         r.type = STR("text/xml; charset=utf-8");
         r.body = next_piece(x);
     }
-    if (w != NULL)
-        put_head(w, x->conn, x->seq, &r);
+    keeper_exchange_head(x, &r);
     go_on(x);
+}
+
+void keeper_exchange_end(struct exchange *x, uint32_t status)
+{
+    respond(x, status, NULL);
 }
 
 static void arm_idle(struct kept_http *h)
@@ -162,7 +180,7 @@ static void idle_over(struct timer *t)
     struct kept_http *h = CONTAINER_OF(t, struct kept_http, idle);
     if (h->kept == NULL)
         http_free(h); /* nobody has asked for the last reply again */
-    else if (h->b->poller != NULL || h->b->first != NULL)
+    else if (h->b->poller != NULL || h->b->first != NULL || h->downloads != 0)
         arm_idle(h);
     else if (!h->kept->said_end)
         keeper_end_session(h->kept, IPC_WHY_IDLE);
@@ -174,6 +192,7 @@ void keeper_http_init(struct keeper *k)
 {
     idmap_init(&k->http);
     idmap_init(&k->exchanges);
+    keeper_download_init(k);
     BUG_IF(gate_attach(&k->gate, k->c->gate_mem, k->c->gate_bytes) != ERR_OK);
     k->binding_host = (struct binding_host){.answer = answered, .runnable = runnable};
 }
@@ -316,6 +335,7 @@ void keeper_http_end(struct kept *s)
 {
     struct kept_http *h = s->http;
     struct keeper *k = s->k;
+    keeper_download_session_gone(h);
     shm_row_free(&k->c->shm, h->row);
     shm_count_sub(&k->c->shm, SHM_XIMSS_HTTP_SESSIONS_ACTIVE, 1);
     if (h->b->s != NULL)
@@ -391,7 +411,7 @@ void keeper_http_take(struct keeper *k, struct bus_peer *worker, const struct ip
         return;
     struct exchange *old = idmap_get(&k->exchanges, key_of(worker->number, it->id));
     if (old != NULL) /* of a connection that a worker before had, or one that was given up */
-        exchange_free(old);
+        keeper_exchange_free(old);
     struct exchange *x = calloc(1, sizeof *x);
     if (x == NULL || idmap_put(&k->exchanges, key_of(worker->number, it->id), x) != ERR_OK) {
         free(x);
@@ -409,6 +429,8 @@ void keeper_http_take(struct keeper *k, struct bus_peer *worker, const struct ip
         respond(x, 550, NULL);
     else if (in.kind == IPC_HTTP_KILL)
         take_kill(x);
+    else if (in.kind == IPC_HTTP_MIME)
+        keeper_download_take(x, &in);
     else
         take_rest(x, &in);
 }
@@ -427,7 +449,7 @@ void keeper_http_credit(struct keeper *k, struct bus_peer *worker, const struct 
     struct ipc_in in = {it->body, false};
     uint32_t n = ipc_get_u32(&in);
     struct exchange *x = exchange_of(k, worker, it);
-    if (ipc_in_end(&in) != ERR_OK || x == NULL || x->reply == NULL)
+    if (ipc_in_end(&in) != ERR_OK || x == NULL || (x->reply == NULL && x->sending == NULL))
         return;
     x->credit += n;
     if (x->credit > IPC_HTTP_WINDOW)
@@ -439,7 +461,7 @@ void keeper_http_drop(struct keeper *k, struct bus_peer *worker, const struct ip
 {
     struct exchange *x = exchange_of(k, worker, it);
     if (x != NULL)
-        exchange_free(x);
+        keeper_exchange_free(x);
 }
 
 void keeper_http_worker_gone(struct keeper *k, uint32_t worker)
@@ -448,7 +470,7 @@ void keeper_http_worker_gone(struct keeper *k, uint32_t worker)
     struct exchange *x;
     while ((x = idmap_next(&k->exchanges, &at)) != NULL) {
         if (x->worker == worker) {
-            exchange_free(x);
+            keeper_exchange_free(x);
             at = 0; /* the map has changed */
         }
     }

@@ -333,6 +333,8 @@ void keeper_round(struct keeper *k)
         if (k->stores[bank] != NULL)
             write_bank(&r, bank);
     }
+    new_budget(&r);
+    keeper_download_round(k, r.deadline);
     send_events(k);
     keeper_upkeep(k, false, r.now);
     if (k->ready != NULL || k->storing != NULL || k->x.hub.waiting != NULL)
