@@ -93,7 +93,7 @@ static void timer_over(struct timer *t)
         return;
     switch ((enum http_state)c->state) {
     case HTTP_HEAD:
-        if (c->parser != NULL)
+        if (c->parser != NULL && http1_begun(c->parser))
             http_refuse(c, 408, "the head took too long");
         else
             http_end(c);
