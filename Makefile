@@ -200,6 +200,10 @@ $(BUILD)/zone-time: $(BUILD)/obj/tests/time/zone_time.o $$(call libs_upto,proc)
 $(BUILD)/acts: $(BUILD)/obj/tests/rights/acts.o $$(call libs_upto,proc)
 	@$(link) $(call rev,$(filter %.a,$^)) $(LDLIBS)
 
+# Failed logins whose instructions tests/login counts.
+$(BUILD)/same-work: $(BUILD)/obj/tests/login/same_work.o $$(call libs_upto,auth)
+	@$(link) $(call rev,$(filter %.a,$^)) $(LDLIBS)
+
 # --- tests
 
 # Preloaded by tests/fault. No sanitizer in it: the program's own is enough.
@@ -208,7 +212,7 @@ $(BUILD)/inject.so: $(INJECT) $(wildcard tests/fault/*.h) tests/fault/calls.tbl 
 	@echo "  LD  $@"
 	@$(CC) -D_GNU_SOURCE -std=c17 -g -O2 -fPIC $(WARN) -shared -o $@ $(INJECT)
 
-tests: $(UNIT) $(REPLAY) $(BUILD)/dump-digest $(BUILD)/dump-web $(BUILD)/dump-http1 $(BUILD)/zone-time $(BUILD)/inject.so $(BUILD)/acts
+tests: $(UNIT) $(REPLAY) $(BUILD)/dump-digest $(BUILD)/dump-web $(BUILD)/dump-http1 $(BUILD)/zone-time $(BUILD)/inject.so $(BUILD)/acts $(BUILD)/same-work
 
 check: packages-build packages-check
 	@tests/run --build $(BUILD)

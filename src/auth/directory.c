@@ -98,18 +98,29 @@ enum err directory_find_alias(struct directory *d, struct str name, uint64_t *id
     return e;
 }
 
+/* One statement for all names: it looks in both places, and where there is nobody, it reads the decoy's row. */
+#define FIND                                                             \
+    "SELECT " ACCOUNT_COLUMNS ", found FROM (SELECT max("                \
+    "ifnull((SELECT id FROM account WHERE name = ?1), 0),"               \
+    "ifnull((SELECT account FROM alias WHERE name = ?1), 0)) AS found) " \
+    "CROSS JOIN account ON account.id = CASE found WHEN 0 THEN ?2 ELSE found END"
+
 enum err directory_find(struct directory *d, struct str name, struct account *out)
 {
-    uint64_t id;
-    if (!directory_has_domain(d, directory_domain_of(name)))
-        return ERR_NOT_FOUND;
-    struct db_stmt *st = db_stmt(d->db, "SELECT " ACCOUNT_COLUMNS " FROM account WHERE name = ?1");
+    bool ours = directory_has_domain(d, directory_domain_of(name));
+    struct db_stmt *st = db_stmt(d->db, FIND);
     db_bind_str(st, 1, name);
-    enum err e = find_with(d, st, out);
-    if (e != ERR_NOT_FOUND)
-        return e;
-    e = directory_find_alias(d, name, &id);
-    return e == ERR_OK ? directory_find_id(d, id, out) : e;
+    db_bind_i64(st, 2, (int64_t)d->decoy);
+    enum err e = db_one(st);
+    if (e == ERR_OK) {
+        bool found = ours && db_col_i64(st, ACCOUNT_COLUMN_COUNT) != 0;
+        e = get_row(d, st, true, out);
+        e = found ? e : ERR_NOT_FOUND;
+    }
+    db_done(st);
+    if (e != ERR_OK)
+        account_wipe(out);
+    return e;
 }
 
 enum err directory_sasl_find(void *directory, struct str name, struct account *out)
@@ -186,6 +197,15 @@ static enum err read_load(struct directory *d)
     return e;
 }
 
+enum err directory_choose_decoy(struct directory *d)
+{
+    struct db_stmt *st = db_stmt(d->db, "SELECT id FROM account ORDER BY id LIMIT 1");
+    enum err e = db_one(st);
+    d->decoy = e == ERR_OK ? (uint64_t)db_col_i64(st, 0) : 0;
+    db_done(st);
+    return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
 enum err directory_open(struct directory **out, const char *path,
                         const struct directory_options *opt)
 {
@@ -208,6 +228,8 @@ enum err directory_open(struct directory **out, const char *path,
     }
     if (e == ERR_OK)
         e = read_load(d);
+    if (e == ERR_OK)
+        e = directory_choose_decoy(d);
     if (e != ERR_OK)
         directory_close(&d);
     *out = d;

@@ -79,7 +79,8 @@ bool directory_has_cram(struct directory *d, struct str domain);
 
 /*
  * Account or alias by canonical name. ERR_NOT_FOUND: none, or its domain is not one of the server's
- * any more; ERR_DB.
+ * any more; ERR_DB. All of these do the same work: for nobody's name the row of some account is read (and forgotten), so that
+ * the time tells nobody who has an account here (protocol 1, 3.9).
  */
 enum err directory_find(struct directory *d, struct str name, struct account *out) CHECKED;
 /* The same with a void pointer in front: fits struct sasl_env. */

@@ -94,6 +94,8 @@ enum err directory_add(struct directory *d, struct account *a, int64_t unix_now)
     enum err e = db_once(d->db, add, &c);
     if (e == ERR_OK)
         d->load[a->bank]++;
+    if (e == ERR_OK && d->decoy == 0)
+        d->decoy = a->id;
     directory_forget_cram(d);
     return e;
 }
@@ -120,6 +122,9 @@ enum err directory_remove(struct directory *d, uint64_t id)
         e = db_once(d->db, drop, &c);
     if (e == ERR_OK && d->load[was.bank] != 0)
         d->load[was.bank]--;
+    /* without one, names that are nobody's are found out sooner; nothing else */
+    if (e == ERR_OK && d->decoy == id && directory_choose_decoy(d) != ERR_OK)
+        d->decoy = 0;
     directory_forget_cram(d);
     account_wipe(&was);
     return e;

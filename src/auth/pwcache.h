@@ -28,7 +28,7 @@ struct pwcache {
 /* entries: rounded up to a power of two, 4 at least. life 0: nothing is ever kept. ERR_NOMEM. */
 enum err pwcache_init(struct pwcache *c, uint32_t entries, int64_t life) CHECKED;
 void pwcache_free(struct pwcache *c);
-/* now: clock_mono(). account: never 0. */
+/* now: clock_mono(). account 0, of nobody: no hit, after the same work. */
 bool pwcache_hit(const struct pwcache *c, uint64_t account, struct str password, int64_t now);
 void pwcache_put(struct pwcache *c, uint64_t account, struct str password, int64_t now);
 /* Password changed, account disabled or removed. */

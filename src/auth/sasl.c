@@ -233,10 +233,11 @@ enum err sasl_identify(struct sasl *s, struct sasl_env *env, struct str raw, int
         return e == ERR_NOMEM ? ERR_NOMEM : ERR_OK;
     }
     e = env->find(env->ctx, name_str(&s->account.name), &found);
-    if (e == ERR_OK)
-        s->account = found;
-    else if (e != ERR_NOT_FOUND)
+    if (e == ERR_NOT_FOUND) /* the same copying for nobody */
+        found = (struct account){.name = s->account.name};
+    else if (e != ERR_OK)
         return e;
+    s->account = found;
     account_wipe(&found);
     return is_blocked(s, env, now) ? ERR_ACCOUNT_BLOCKED : ERR_OK;
 }
@@ -259,7 +260,7 @@ enum sasl_next sasl_password(struct sasl *s, struct sasl_env *env, struct str pa
 {
     if (password.n == 0 || password.n > VERIFIER_PASSWORD_MAX)
         return sasl_verdict(s, env, false, now);
-    if (s->account.id != 0 && pwcache_hit(env->cache, s->account.id, password, now))
+    if (pwcache_hit(env->cache, s->account.id, password, now))
         return sasl_verdict(s, env, true, now);
     enum err e = sasl_secret(&s->password, password);
     if (e != ERR_OK)

@@ -190,10 +190,9 @@ static enum err scram_answer(struct sasl *s, struct sasl_env *env, struct str da
         s->reason = REASON_OTHER_IDENTITY;
         return ERR_AUTH_FAILED;
     }
+    made_up_keys(s, env, buf_slice(user), &keys); /* for everybody, as it takes its time */
     if (s->account.id != 0 && s->account.verifiers.has_scram)
         keys = s->account.verifiers.scram;
-    else
-        made_up_keys(s, env, buf_slice(user), &keys);
     scram_random(random);
     e = scram_challenge(s->scram, &keys, str_of(random), out);
     explicit_bzero(&keys, sizeof keys);

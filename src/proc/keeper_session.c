@@ -362,9 +362,9 @@ void keeper_session_check(struct keeper *k, struct bus_peer *auth, const struct 
     bool yes = false;
     if (ipc_in_end(&in) == ERR_OK && urlid_parse(url_id, &number, NULL) == ERR_OK) {
         struct kept *s = idmap_get(&k->sessions, number);
-        yes = s != NULL && !s->s->closing && s->s->account == (int64_t)account &&
-              urlid_eq(s->s->url_id, url_id) && addr.n == sizeof s->addr &&
-              (any_address(s) || memcmp(addr.p, s->addr, addr.n) == 0);
+        bool same = s != NULL && urlid_eq(s->s->url_id, url_id); /* whoever asks */
+        yes = same && !s->s->closing && s->s->account == (int64_t)account &&
+              addr.n == sizeof s->addr && (any_address(s) || memcmp(addr.p, s->addr, addr.n) == 0);
     }
     bus_put(auth, IPC_SESSION_CHECKED, yes, it->seq, STR_NONE);
 }

@@ -207,6 +207,40 @@ static void test_aliases(void **state)
     directory_close(&d);
 }
 
+/* Whose row was read for it is nobody's business, and who is gone is no decoy. */
+static void assert_nobody(struct directory *d, const char *name)
+{
+    static const struct account none;
+    struct account a;
+    memset(&a, 1, sizeof a);
+    assert_int_equal(directory_find(d, str_of(name), &a), ERR_NOT_FOUND);
+    assert_memory_equal(&a, &none, sizeof a);
+}
+
+static void test_nobody(void **state)
+{
+    struct directory *d = open_it();
+    struct account a;
+    (void)state;
+    assert_nobody(d, "dora@harbor.example");
+    uint64_t dora = add(d, "dora"), otto = add(d, "otto");
+    assert_nobody(d, "nobody@harbor.example");
+    assert_nobody(d, "dora@elsewhere.example");
+    assert_int_equal(directory_remove(d, dora), ERR_OK);
+    assert_nobody(d, "dora@harbor.example");
+    assert_int_equal(directory_find(d, STR("otto@harbor.example"), &a), ERR_OK);
+    assert_int_equal(a.id, otto);
+    assert_int_equal(directory_remove(d, otto), ERR_OK);
+    assert_nobody(d, "otto@harbor.example");
+    (void)add(d, "eve");
+    assert_nobody(d, "otto@harbor.example");
+    directory_close(&d);
+    d = open_it();
+    assert_nobody(d, "otto@harbor.example");
+    assert_int_equal(directory_find(d, STR("eve@harbor.example"), &a), ERR_OK);
+    directory_close(&d);
+}
+
 static void test_changes(void **state)
 {
     struct directory *d = open_it();
@@ -419,8 +453,8 @@ static void test_has_cram(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_add_find), T(test_banks),    T(test_list),          T(test_aliases),
-        T(test_changes),  T(test_pwchange), T(test_pwchange_race), T(test_has_cram),
+        T(test_add_find), T(test_banks),         T(test_list),     T(test_aliases), T(test_changes),
+        T(test_pwchange), T(test_pwchange_race), T(test_has_cram), T(test_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
