@@ -31,7 +31,7 @@ SERVERS = 3 if LONG else 2
 SECONDS = int(os.environ.get("XIMSSD_FAULT_SECONDS", "600" if LONG else "20"))
 ONLY = os.environ.get("XIMSSD_FAULT_ONLY", "")  # a pattern for "scenario/role/call"
 SHORT_PLAN = 80
-MOST_NTH = 300  # a start of GLib alone allocates ten thousand times
+ALL_UP_TO = 100  # of the calls of a kind each one; then in growing steps: a start of GLib alone allocates ten thousand times
 # Those that take seconds, and are not in the short form.
 SLOW = {"start", "stop", "certificate", "worker dies", "auth dies", "hasher dies", "helper dies"}
 
@@ -212,8 +212,23 @@ def all_faults(counts):
             if not re.search(ONLY, "%s/%s/%s" % (scenario, role, call)):
                 continue
             for error in CALLS[call]:
-                plan += [Fault(scenario, role, call, error, nth) for nth in range(1, min(n, MOST_NTH) + 1)]
+                plan += [Fault(scenario, role, call, error, nth) for nth in chosen(n)]
     return plan
+
+
+def chosen(n):
+    """Which of n calls are to fail: the first ones, then ever fewer, the last one among them."""
+    nths = list(range(1, min(n, ALL_UP_TO) + 1))
+    while nths[-1] < n:
+        nths.append(min(n, nths[-1] + nths[-1] // 20))
+    return nths
+
+
+def test_late_calls_are_chosen():
+    for n in (1, ALL_UP_TO - 1, ALL_UP_TO, ALL_UP_TO + 1, 2000, 100000):
+        nths = chosen(n)
+        assert nths[:ALL_UP_TO] == list(range(1, min(n, ALL_UP_TO) + 1)) and nths[-1] == n
+        assert all(a < b <= a * 1.05 + 1 for a, b in zip(nths, nths[1:])) and len(nths) < 300
 
 
 def in_turn(plan):
