@@ -23,6 +23,10 @@ def server(tmp_path_factory):
     conf += "[listener v6]\nprotocol = ximss\ntls = no\naddress = [::1]:%d\n" % free_port()
     conf += "[listener all]\nprotocol = ximss\naddress = *:%d\n" % free_port()
     conf += "[listener off]\nprotocol = ximss\naddress = 127.0.0.1:0\n"
+    conf += "[listener web]\nprotocol = http\naddress = 127.0.0.1:%d\n" % free_port()
+    conf += "[listener web-tls]\nprotocol = http\ntls = yes\naddress = 127.0.0.1:%d\n" % free_port()
+    conf += "[listener web-proxy]\nprotocol = http\nproxy_protocol = yes\naddress = 127.0.0.1:%d\n" % free_port()
+    conf += "[http]\ntrusted_proxies = 127.0.0.1\n"
     conf += "[login]\nfail_delay = 0\nfail_account = 1000\nfail_address = 1000\n"
     with Server(tmp_path_factory.mktemp("server"), conf=conf, tls=True, clock=True) as s:
         yield s
@@ -52,6 +56,7 @@ def test_every_listener(server):
         ("ximss", "clear"): XIMSS, ("ximss", "starttls"): XIMSS[:2] + ["starttls", "TLS handshake"] + XIMSS[2:],
         ("ximss-tls", "tls"): ["connect", "TLS handshake"] + XIMSS[1:],
         ("v6", "clear"): XIMSS,
+        ("web", "clear"): XIMSS, ("web-proxy", "clear"): XIMSS, ("web-tls", "tls"): ["connect", "TLS handshake"] + XIMSS[1:],
         ("all", "clear"): XIMSS, ("all", "starttls"): XIMSS[:2] + ["starttls", "TLS handshake"] + XIMSS[2:],
         ("lmtp-tcp", "clear"): ["connect", "greeting", "LHLO", "sender", "recipient", "bye"],
         ("lmtp-tls", "tls"): ["connect", "TLS handshake", "greeting", "LHLO", "sender", "recipient", "bye"],
@@ -60,12 +65,13 @@ def test_every_listener(server):
     assert "self-signed" in tries["ximss-tls", "tls"]["steps"][1]["detail"]
     # real sessions, over the links that are named
     numbers = {key: int(t["steps"][XIMSS.index("login") - len(XIMSS)]["detail"].split()[1])
-               for key, t in tries.items() if t["protocol"] == "ximss"}
+               for key, t in tries.items() if t["protocol"] != "lmtp"}
     log = wait_for(lambda: server.log().count("session closed: bye") >= len(numbers) and server.log())
-    for (_, link), ident in numbers.items():
-        address = re.escape("[::1]") if (_, link) == ("v6", "clear") else re.escape("[127.0.0.1]")
+    for (name, link), ident in numbers.items():
+        address = re.escape("[::1]") if (name, link) == ("v6", "clear") else re.escape("[127.0.0.1]")
         tls = "" if link == "clear" else ", TLSv1.3"
-        assert re.search(r"XIMSS-%d\(dora@harbor\.example\) session opened, from %s, TCP%s$" % (ident, address, tls), log, re.M)
+        assert re.search(r"XIMSS-%d\(dora@harbor\.example\) session opened, from %s, %s%s$"
+                         % (ident, address, "HTTP" if name.startswith("web") else "TCP", tls), log, re.M)
 
 
 def test_for_people(server):
@@ -76,7 +82,7 @@ def test_for_people(server):
 
     lines = shown(LC_ALL="C.UTF-8")
     heads = [line for line in lines if not line.startswith("  ")]
-    assert "ximss, ximss, 127.0.0.1:%d, starttls" % server.port in heads and len(heads) == 9
+    assert "ximss, ximss, 127.0.0.1:%d, starttls" % server.port in heads and len(heads) == 12
     assert all(re.fullmatch(r"  ✓ .{13} +\d+\.\d ms(  .*)?", line) for line in lines if line not in heads)
     lines = shown(LC_ALL="C")
     assert all(line.isascii() for line in lines)
@@ -95,7 +101,7 @@ def server_ctl(server, env, password="correct-horse"):
 def test_wrong_password_is_sent_once(server):
     before = server.log().count("login failed")
     tries = attempt(server, password="wrong-horse", code=1)
-    last = [t["steps"][-1] for t in tries.values() if t["protocol"] == "ximss"]
+    last = [t["steps"][-1] for t in tries.values() if t["protocol"] != "lmtp"]
     assert all(s["step"] == "login" and not s["ok"] for s in last)
     assert [s["detail"] for s in last].count("not tried again: the password was refused") == len(last) - 1
     assert all(t["ok"] for t in tries.values() if t["protocol"] == "lmtp")

@@ -336,6 +336,23 @@ enum link_state link_line(struct link *l, struct str *line)
     return take_until(l, '\n', true, line);
 }
 
+enum link_state link_bytes(struct link *l, size_t n, struct str *bytes)
+{
+    int64_t since = clock_mono();
+    enum link_state st = LINK_OK;
+    buf_consume(&l->in, l->taken);
+    l->taken = l->looked = 0;
+    while (l->in.n < n && st == LINK_OK)
+        st = fetch(l, true, since);
+    if (st == LINK_CLOSED)
+        return failed(l, "the server closed in the middle of an answer", NULL);
+    if (st == LINK_OK) {
+        *bytes = str_sub(buf_slice(&l->in), 0, n);
+        l->taken = n;
+    }
+    return st;
+}
+
 struct str link_rest(const struct link *l)
 {
     return str_sub(buf_slice(&l->in), l->taken, l->in.n);

@@ -56,5 +56,7 @@ void link_half_close(struct link *l);
 enum link_state link_next(struct link *l, bool wait, struct str *msg) CHECKED;
 /* The same for a line, without its line feed; for protocols that have lines. Waits. */
 enum link_state link_line(struct link *l, struct str *line) CHECKED;
+/* The same for so many bytes. */
+enum link_state link_bytes(struct link *l, size_t n, struct str *bytes) CHECKED;
 /* Bytes that came and were not taken as messages. */
 struct str link_rest(const struct link *l);

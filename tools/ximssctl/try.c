@@ -117,13 +117,18 @@ static void one_way(struct trial *t, json_t *tries, const struct conf_listener *
     t->ok = true;
     if (l->protocol == CONF_LMTP)
         try_lmtp(t, address, how == TRY_TLS);
+    else if (l->protocol == CONF_HTTP)
+        try_http(t, address, how, l->proxy_protocol);
     else
         try_ximss(t, address, how);
     link_close(&t->link);
-    json_array_append_new(
-        tries, json_pack("{s:s%, s:s, s:s, s:s, s:b, s:o}", "listener", l->name.p, l->name.n,
-                         "protocol", l->protocol == CONF_LMTP ? "lmtp" : "ximss", "address",
-                         address, "link", words[how], "ok", (int)t->ok, "steps", t->steps));
+    json_array_append_new(tries, json_pack("{s:s%, s:s, s:s, s:s, s:b, s:o}", "listener", l->name.p,
+                                           l->name.n, "protocol",
+                                           l->protocol == CONF_LMTP   ? "lmtp"
+                                           : l->protocol == CONF_HTTP ? "http"
+                                                                      : "ximss",
+                                           "address", address, "link", words[how], "ok", (int)t->ok,
+                                           "steps", t->steps));
     t->ok = t->ok && before;
 }
 
@@ -131,7 +136,7 @@ static void all_ways(struct trial *t, const struct conf *c, json_t *tries)
 {
     for (size_t i = 0; i < c->nlisteners; i++) {
         const struct conf_listener *l = &c->listeners[i];
-        bool known = l->protocol == CONF_XIMSS || l->protocol == CONF_LMTP;
+        bool known = l->protocol != CONF_ADMIN;
         if (!known || l->at.kind == CONF_OFF ||
             (l->protocol == CONF_XIMSS && c->server.channels == 0))
             continue;

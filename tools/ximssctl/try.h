@@ -6,6 +6,7 @@
  */
 #include <jansson.h>
 
+#include "codec/xmsg.h"
 #include "tools/lib/link.h"
 #include "tools/ximssctl/request.h"
 
@@ -27,6 +28,17 @@ struct trial {
 
 enum try_link { TRY_CLEAR, TRY_STARTTLS, TRY_TLS };
 
+/* What was heard of an answer. */
+struct try_heard {
+    bool response, refused;
+    int number; /* errorNum */
+    char text[200];
+    bool starttls, plain; /* features */
+    uint32_t methods;
+    char session[40]; /* the urlID; its first six digits may be shown */
+    uint32_t mailboxes;
+};
+
 /* The step has ended; the next one begins. detail: for people, cleaned; NULL: none. Returns `ok`. */
 bool try_step(struct trial *t, const char *step, bool ok, const char *detail, ...)
     PRINTF_LIKE(4, 5);
@@ -38,6 +50,16 @@ bool try_handshake(struct trial *t);
 
 /* try_ximss.c: features, login, session, bye. */
 void try_ximss(struct trial *t, const char *address, enum try_link how);
+/* Notes one message of the server. true: it was a response. */
+bool try_note(const struct xelem *e, struct try_heard *h);
+bool try_refused(struct trial *t, const char *step, const struct try_heard *h);
+bool try_login_refused(struct trial *t, const struct try_heard *h);
+/* May the password be sent over this link? Else the step is written, or the way is at its end. */
+enum try_password { TRY_SEND, TRY_LEAVE_OUT, TRY_END };
+enum try_password try_password(struct trial *t, enum try_link how,
+                               const struct try_heard *features);
+/* try_http.c: the same over HTTP. proxied: a PROXY line comes first. */
+void try_http(struct trial *t, const char *address, enum try_link how, bool proxied);
 /* try_lmtp.c: would mail for the name be taken? */
 void try_lmtp(struct trial *t, const char *address, bool tls);
 

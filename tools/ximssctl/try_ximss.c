@@ -10,18 +10,7 @@
 #define REQUEST_MAX 16384
 #define MESSAGES    1000 /* before the response to one request */
 
-/* What was heard of an answer. */
-struct heard {
-    bool response, refused;
-    int number; /* errorNum */
-    char text[200];
-    bool starttls, plain; /* features */
-    uint32_t methods;
-    char session[40]; /* number: the urlID up to its hyphen */
-    uint32_t mailboxes;
-};
-
-static void note_features(const struct xelem *e, struct heard *h)
+static void note_features(const struct xelem *e, struct try_heard *h)
 {
     for (const struct xelem *c = e->child; c != NULL; c = c->next) {
         h->starttls = h->starttls || xelem_is(c, "starttls");
@@ -30,14 +19,13 @@ static void note_features(const struct xelem *e, struct heard *h)
     }
 }
 
-/* true: this was the response. */
-static bool note(const struct xelem *e, struct heard *h)
+bool try_note(const struct xelem *e, struct try_heard *h)
 {
     struct str url = xelem_attr(e, "urlID");
     if (xelem_is(e, "features"))
         note_features(e, h);
     else if (xelem_is(e, "session"))
-        snprintf(h->session, sizeof h->session, "%.*s", (int)str_find(url, '-'), url.p);
+        snprintf(h->session, sizeof h->session, "%.*s", STR_FMT(url));
     else if (xelem_is(e, "mailbox"))
         h->mailboxes++;
     if (!xelem_is(e, "response"))
@@ -52,7 +40,7 @@ static bool note(const struct xelem *e, struct heard *h)
     return true;
 }
 
-static enum link_state await_response(struct link *l, struct xmsg_parser *p, struct heard *h)
+static enum link_state await_response(struct link *l, struct xmsg_parser *p, struct try_heard *h)
 {
     struct arena a;
     enum link_state st = LINK_OK;
@@ -67,7 +55,7 @@ static enum link_state await_response(struct link *l, struct xmsg_parser *p, str
             snprintf(l->problem, sizeof l->problem, "the server's answer is not XML");
             st = LINK_FAILED;
         }
-        over = st == LINK_OK && note(root, h);
+        over = st == LINK_OK && try_note(root, h);
     }
     arena_free(&a);
     if (st == LINK_OK && !over) {
@@ -78,10 +66,10 @@ static enum link_state await_response(struct link *l, struct xmsg_parser *p, str
 }
 
 /* One request and its response. */
-static enum link_state put(struct trial *t, const struct buf *request, struct heard *h)
+static enum link_state put(struct trial *t, const struct buf *request, struct try_heard *h)
 {
     struct xmsg_parser *p = xmsg_parser_new();
-    *h = (struct heard){.response = false};
+    *h = (struct try_heard){.response = false};
     enum link_state st = LINK_FAILED;
     snprintf(t->link.problem, sizeof t->link.problem, "no memory");
     if (p != NULL && buf_err(request) == ERR_OK)
@@ -93,14 +81,32 @@ static enum link_state put(struct trial *t, const struct buf *request, struct he
     return st;
 }
 
-static bool refused(struct trial *t, const char *step, const struct heard *h)
+bool try_refused(struct trial *t, const char *step, const struct try_heard *h)
 {
     return try_step(t, step, false, "%s (%d)", h->text, h->number);
 }
 
+bool try_login_refused(struct trial *t, const struct try_heard *h)
+{
+    t->refused = err_num(ERR_AUTH_FAILED) == h->number || err_num(ERR_ACCOUNT_BLOCKED) == h->number;
+    return try_refused(t, "login", h);
+}
+
+enum try_password try_password(struct trial *t, enum try_link how, const struct try_heard *features)
+{
+    if (t->refused) {
+        try_step(t, "login", false, "not tried again: the password was refused");
+        return TRY_END;
+    }
+    if (how != TRY_CLEAR || t->rule == CONF_CLEAR_YES || features->plain)
+        return TRY_SEND;
+    try_step(t, "login", true, "left out: no passwords in clear, says clear_login");
+    return TRY_LEAVE_OUT;
+}
+
 /* --- steps */
 
-static bool features(struct trial *t, enum try_link how, struct heard *h)
+static bool features(struct trial *t, enum try_link how, struct try_heard *h)
 {
     struct buf b;
     buf_init(&b, REQUEST_MAX);
@@ -114,7 +120,7 @@ static bool features(struct trial *t, enum try_link how, struct heard *h)
     if (st != LINK_OK)
         return try_link_failed(t, "features", st);
     if (h->refused)
-        return refused(t, "features", h);
+        return try_refused(t, "features", h);
     if (how == TRY_STARTTLS && !h->starttls)
         return try_step(t, "features", false, "the server does not offer starttls");
     return try_step(t, "features", true, "%u %s%s", h->methods,
@@ -123,7 +129,7 @@ static bool features(struct trial *t, enum try_link how, struct heard *h)
 
 static bool starttls(struct trial *t)
 {
-    struct heard h;
+    struct try_heard h;
     struct buf b;
     buf_init(&b, REQUEST_MAX);
     buf_lit(&b, "<starttls id=\"tls\"/>");
@@ -133,13 +139,13 @@ static bool starttls(struct trial *t)
     if (st != LINK_OK)
         return try_link_failed(t, "starttls", st);
     if (h.refused)
-        return refused(t, "starttls", &h);
+        return try_refused(t, "starttls", &h);
     return try_step(t, "starttls", true, NULL) && try_handshake(t);
 }
 
 static bool login(struct trial *t)
 {
-    struct heard h;
+    struct try_heard h;
     struct buf b;
     buf_init(&b, REQUEST_MAX);
     (void)buf_room(&b, REQUEST_MAX); /* growing would leave copies of the password */
@@ -155,18 +161,15 @@ static bool login(struct trial *t)
     buf_free(&b);
     if (st != LINK_OK)
         return try_link_failed(t, "login", st);
-    if (h.refused) {
-        t->refused =
-            err_num(ERR_AUTH_FAILED) == h.number || err_num(ERR_ACCOUNT_BLOCKED) == h.number;
-        return refused(t, "login", &h);
-    }
-    return try_step(t, "login", h.session[0] != 0, "session %s", h.session);
+    if (h.refused)
+        return try_login_refused(t, &h);
+    return try_step(t, "login", h.session[0] != 0, "session %.6s", h.session);
 }
 
 /* The keeper answers: its bank is read. */
 static bool session(struct trial *t)
 {
-    struct heard h;
+    struct try_heard h;
     struct buf b;
     buf_init(&b, REQUEST_MAX);
     buf_lit(&b, "<mailboxList id=\"session\" filter=\"INBOX\"/>");
@@ -176,14 +179,14 @@ static bool session(struct trial *t)
     if (st != LINK_OK)
         return try_link_failed(t, "session", st);
     if (h.refused)
-        return refused(t, "session", &h);
+        return try_refused(t, "session", &h);
     return try_step(t, "session", h.mailboxes == 1, "%s",
                     h.mailboxes == 1 ? "INBOX is there" : "the account has no INBOX");
 }
 
 static bool bye(struct trial *t)
 {
-    struct heard h;
+    struct try_heard h;
     struct buf b;
     struct str rest;
     buf_init(&b, REQUEST_MAX);
@@ -194,7 +197,7 @@ static bool bye(struct trial *t)
     if (st != LINK_OK)
         return try_link_failed(t, "bye", st);
     if (h.refused)
-        return refused(t, "bye", &h);
+        return try_refused(t, "bye", &h);
     st = link_next(&t->link, true, &rest);
     return try_step(t, "bye", st == LINK_CLOSED, "%s",
                     st == LINK_CLOSED ? "" : "the server does not close the connection");
@@ -203,20 +206,14 @@ static bool bye(struct trial *t)
 void try_ximss(struct trial *t, const char *address, enum try_link how)
 {
     char name[CONF_NAME_MAX + 1];
-    struct heard h;
+    struct try_heard h;
     snprintf(name, sizeof name, "%.*s", STR_FMT(t->domain));
     struct link_options opt = {.insecure = true, .timeout = TRY_PATIENCE, .name = name};
     if (!try_connect(t, address, &opt) || (how == TRY_TLS && !try_handshake(t)) ||
         !features(t, how, &h) || (how == TRY_STARTTLS && !starttls(t)))
         return;
-    if (t->refused) {
-        try_step(t, "login", false, "not tried again: the password was refused");
-        return;
-    }
-    bool forbidden = how == TRY_CLEAR && t->rule != CONF_CLEAR_YES && !h.plain;
-    if (forbidden)
-        try_step(t, "login", true, "left out: no passwords in clear, says clear_login");
-    else if (!login(t) || !session(t))
+    enum try_password may = try_password(t, how, &h);
+    if (may == TRY_END || (may == TRY_SEND && (!login(t) || !session(t))))
         return;
     bye(t);
 }
