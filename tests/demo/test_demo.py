@@ -11,6 +11,8 @@ import smtplib
 import socket
 import subprocess
 import threading
+import urllib.parse
+import urllib.request
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -22,12 +24,12 @@ MAIL = [p for p in glob.glob(os.path.join(ROOT, "tests/data/mail/**"), recursive
 LAST = "^C stops the server."
 
 
-def three_ports():
-    """The first of three free ones in a row."""
+def four_ports():
+    """The first of four free ones in a row."""
     def found():
         first = free_port()
         try:
-            for port in (first + 1, first + 2):
+            for port in (first + 1, first + 2, first + 3):
                 with socket.socket() as s:
                     s.bind(("127.0.0.1", port))
         except OSError:
@@ -97,7 +99,7 @@ def folder(tmp_path_factory):
 
 
 def test_first_and_second_start(folder):
-    port = three_ports()
+    port = four_ports()
     with Demo(folder, port) as demo:
         assert "%d messages were delivered to dora@harbor.example." % len(MAIL) in demo.lines and len(MAIL) >= 104
         (serving,) = [line for line in demo.lines if line.startswith("Serving: ")]
@@ -118,6 +120,14 @@ def test_first_and_second_start(folder):
         client.login(account, password)
         open_folder(client, "in", "INBOX", more='sortField="UID"')
         assert len(browse(client, "in")) == len(MAIL)
+        # the address that is printed for clients over HTTP
+        url = demo.after("over HTTP")
+        assert url == "http://127.0.0.1:%d/XIMSSLogin/" % (port + 3)
+        form = urllib.parse.urlencode({"userName": account, "password": password}).encode()
+        with urllib.request.urlopen(url, form, timeout=PATIENCE) as answer:
+            session = ET.fromstring(answer.read())[0]
+        with urllib.request.urlopen(url.replace("XIMSSLogin/", "Session/%s/KILL" % session.get("urlID")), timeout=PATIENCE) as answer:
+            assert session.get("userName") == account and answer.status == 200
         # mail comes in, over the port that is printed, and is heard of
         address = re.match(r"127\.0\.0\.1:(\d+) ", demo.after("mail comes")).group(1)
         assert int(address) == port + 2
@@ -133,7 +143,7 @@ def test_first_and_second_start(folder):
         assert account in run(demo.command("accounts"))
         assert " serving: " in open(os.path.join(ROOT, demo.after("log")), encoding="utf-8").read()
     # everything is there the next time, once
-    with Demo(folder, three_ports()) as demo:
+    with Demo(folder, four_ports()) as demo:
         assert not any("were delivered" in line for line in demo.lines)
         out = run(demo.command("XIMSS"), '<login id="1" authData="dora@harbor.example" password="correct-horse"/>\n'
                   '<mailboxList id="2"/>\n')
@@ -143,7 +153,7 @@ def test_first_and_second_start(folder):
 
 def test_a_port_that_is_taken(tmp_path):
     """A sentence and an exit code, no half server."""
-    port = three_ports()
+    port = four_ports()
     with socket.socket() as s:
         s.bind(("127.0.0.1", port + 1))
         s.listen()
