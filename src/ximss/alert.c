@@ -9,7 +9,8 @@
 #include "codec/xtime.h"
 #include "ximss/locale.h"
 
-#define WRITTEN_MAX (6 * ALERT_TEXT_MAX + 200) /* `&amp;`, tags and times */
+#define WRITTEN_MAX      (6 * ALERT_TEXT_MAX + 200) /* `&amp;`, tags and times */
+#define ALERT_STORED_MAX (3 * ALERT_TEXT_MAX)       /* each byte a bad one */
 
 struct alert {
     uint32_t holders;
@@ -29,14 +30,9 @@ static bool is_control(uint32_t c)
     return c < 0x20 || (c >= 0x7f && c < 0xa0);
 }
 
-enum err alert_new(struct str text, int64_t at, struct alert **out)
+static enum err make(struct str text, int64_t at, struct alert **out)
 {
     size_t i = 0;
-    *out = NULL;
-    if (text.n == 0)
-        return ERR_ATTR_VALUE;
-    if (text.n > ALERT_TEXT_MAX)
-        return ERR_TOO_LONG;
     struct alert *a = malloc(sizeof *a + 3 * text.n); /* a bad byte becomes three */
     if (a == NULL)
         return ERR_NOMEM;
@@ -50,6 +46,16 @@ enum err alert_new(struct str text, int64_t at, struct alert **out)
     }
     *out = a;
     return ERR_OK;
+}
+
+enum err alert_new(struct str text, int64_t at, struct alert **out)
+{
+    *out = NULL;
+    if (text.n == 0)
+        return ERR_ATTR_VALUE;
+    if (text.n > ALERT_TEXT_MAX)
+        return ERR_TOO_LONG;
+    return make(text, at, out);
 }
 
 void alert_put_back(struct alert **ap)
@@ -121,4 +127,27 @@ void alerts_free(struct session *s)
     }
     free(s->alerts);
     s->alerts = NULL;
+}
+
+/* --- for a keeper's successor (snapshot.h) */
+
+bool alert_at(const struct session *s, uint32_t i, struct str *text, int64_t *at)
+{
+    if (s->alerts == NULL || i >= s->alerts->count)
+        return false;
+    *text = (struct str){s->alerts->list[i]->text, s->alerts->list[i]->n};
+    *at = s->alerts->list[i]->at;
+    return true;
+}
+
+enum err alert_restore(struct session *s, struct str text, int64_t at)
+{
+    struct alert *a = NULL;
+    if (text.n == 0 || text.n > ALERT_STORED_MAX)
+        return ERR_PACKET;
+    enum err e = make(text, at, &a);
+    if (e == ERR_OK)
+        e = alert_give(s, a);
+    alert_put_back(&a);
+    return e;
 }

@@ -34,3 +34,9 @@ bool alerts_due(const struct session *s);
 /* Writes alerts until `out` holds max bytes. */
 void alerts_write(struct session *s, struct buf *out, size_t max);
 void alerts_free(struct session *s);
+
+/* --- for snapshot.c */
+/* The i-th of those that wait, from 0, oldest first; false: there are not so many. */
+bool alert_at(const struct session *s, uint32_t i, struct str *text, int64_t *at);
+/* One that alert_at() gave. ERR_PACKET, ERR_NOMEM. */
+enum err alert_restore(struct session *s, struct str text, int64_t at) CHECKED;

@@ -126,6 +126,8 @@ static bool next_request(struct session *s)
 {
     struct req *r;
 
+    if (s->x->pausing)
+        return false;
     if (s->queue.n == 0 && (s->binding == NULL || !binding_has_next(s->binding)))
         return false;
     r = new_request(s);
@@ -166,16 +168,6 @@ enum kind dispatch_kind(struct session *s)
 
 /* --- output */
 
-static void write_response(struct buf *out, const struct req *r, enum err e)
-{
-    struct str id = r->has_id ? r->id : STR_NONE;
-
-    if (r->exe_time)
-        xout_response_timed(out, id, e, (uint64_t)((clock_mono() - r->started) / CLOCK_MS));
-    else
-        xout_response(out, id, e);
-}
-
 /* What this request is answered if the round breaks. Must stand before the slice runs. */
 static enum err note_broken(struct session *s, struct req *r)
 {
@@ -185,7 +177,7 @@ static enum err note_broken(struct session *s, struct req *r)
     s->held = true;
     if (r == NULL || r->noted)
         return ERR_OK;
-    write_response(&s->broken, r, ERR_DB);
+    req_respond(&s->broken, r, ERR_DB);
     e = buf_err(&s->broken);
     if (e != ERR_OK)
         buf_cut(&s->broken, before);
@@ -211,13 +203,17 @@ static bool move_output(struct req *r, struct buf *out)
     return true;
 }
 
-/* The slice's output goes out; what is over its size becomes the request's spill. */
+/* The slice's output goes out; what is over its size becomes the request's spill. Without `out` all of it does. */
 static void take_scratch(struct req *r, struct buf *out)
 {
     struct buf *scratch = &r->s->x->scratch;
 
     if (scratch->n == 0)
         return;
+    if (out == NULL) {
+        buf_str(&r->spill, buf_slice(scratch));
+        return;
+    }
     if (scratch->n <= SLICE_MAX - RESPONSE_ROOM) {
         buf_add(out, scratch->p, scratch->n);
         r->s->mid_message = scratch->p[scratch->n - 1] != '\0';
@@ -264,6 +260,12 @@ static bool ends_inside(const struct buf *b)
     return b->n != 0 && b->p[b->n - 1] != '\0';
 }
 
+/* Did what was made before this slice end inside a message? */
+static bool began_inside(const struct req *r)
+{
+    return r->spill.n != 0 ? ends_inside(&r->spill) : r->s->mid_message;
+}
+
 /* A message cannot be completed: nothing that could follow would make sense to the client. */
 static void lose_session(struct session *s, struct slice *done)
 {
@@ -289,12 +291,16 @@ static void run_handler(struct req *r, struct slice *done, struct buf *out)
         if (r->may_write)
             buf_clear(&s->x->scratch);
         done->rollback = r->may_write;
-        if (s->mid_message || ends_inside(&s->x->scratch)) {
+        if (began_inside(r) || ends_inside(&s->x->scratch)) {
             lose_session(s, done);
             return;
         }
     }
     take_scratch(r, out);
+    if (buf_err(&r->spill) != ERR_OK) { /* ahead, too far */
+        lose_session(s, done);
+        return;
+    }
     if (e == ERR_WAIT)
         r->waiting = true;
     else if (e != ERR_MORE)
@@ -316,7 +322,8 @@ static void answer(struct session *s, struct slice *done, struct buf *out)
     struct req *r = s->req;
     bool bye = r->op == OP_BYE && r->result == ERR_OK;
 
-    write_response(out, r, r->result);
+    if (!r->written)
+        req_respond(out, r, r->result);
     done->run = RUN_DONE;
     done->err = r->result;
     s->request_count++;
@@ -383,6 +390,35 @@ struct slice dispatch_slice(struct session *s, struct buf *out)
         answer(s, &done, out);
     else
         done.run = r->waiting ? RUN_WAIT : RUN_MORE;
+    return done;
+}
+
+/* --- ahead */
+
+bool dispatch_may_go_ahead(const struct session *s)
+{
+    const struct req *r = s->req;
+
+    if (r == NULL || r->waiting)
+        return false;
+    return r->spill.n == 0 ||
+           (!r->decided && !r->want_write && (optag_flags(r->op) & OPF_READ) != 0);
+}
+
+struct slice dispatch_ahead(struct session *s, struct buf *out)
+{
+    enum kind k = dispatch_kind(s);
+    struct slice done = {.run = RUN_MORE};
+    struct req *r = s->req;
+
+    if (k != KIND_READ || r == NULL || r->decided)
+        return dispatch_slice(s, out);
+    if (r->started == 0)
+        r->started = clock_mono();
+    r->may_write = false;
+    run_handler(r, &done, NULL);
+    if (!done.close && r->waiting)
+        done.run = RUN_WAIT;
     return done;
 }
 

@@ -65,6 +65,15 @@ enum kind dispatch_kind(struct session *s);
 /* Runs one slice. */
 struct slice dispatch_slice(struct session *s, struct buf *out);
 
+/*
+ * For a session whose client does not read, while it is to be handed over (snapshot.h): the slice of a long answer is not
+ * put into `out` but kept with the request, as far as limits.answer goes (then the session is lost); what has no long
+ * answer runs as ever, and little comes of it. Only where it may: not when output stands there already that a slice that
+ * writes, or the response, would have to wait for.
+ */
+bool dispatch_may_go_ahead(const struct session *s);
+struct slice dispatch_ahead(struct session *s, struct buf *out);
+
 /* The round with this session's writes is committed. */
 void dispatch_commit(struct session *s);
 /*

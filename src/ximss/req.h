@@ -70,6 +70,7 @@ struct req {
     bool finishing;      /* the next slice calls `finish` */
     bool decided;        /* `result` stands; what is left is output */
     bool noted;          /* stands in session->broken */
+    bool written;        /* its response stands in `spill` (req_resume) */
     enum err result;
     uint32_t bytes;  /* of the message */
     int64_t started; /* clock_mono() of the first slice */
@@ -92,3 +93,15 @@ void req_open(struct req *r, const char *tag);
 bool req_waits(const struct req *r);
 /* Ends the request that runs, without an answer: the dispatcher and session_end(). */
 void req_free(struct session *s);
+
+/* --- for the dispatcher */
+/* The response `e`, with the request's id if it had one. */
+void req_respond(struct buf *out, const struct req *r, enum err e);
+
+/* --- for a keeper's successor (snapshot.h) */
+/* No request runs, or what is left of it is output that stands in memory. */
+bool req_settled(const struct session *s);
+/* That output, from where the client has it, and the response. There is one (s->req). */
+void req_put_rest(const struct session *s, struct buf *b);
+/* A request of so many bytes of which only this output is left. ERR_PACKET, ERR_NOMEM. */
+enum err req_resume(struct session *s, struct str rest, uint32_t bytes) CHECKED;

@@ -137,7 +137,7 @@ enum err session_feed(struct session *s, struct str message)
 
 bool session_has_work(const struct session *s)
 {
-    if (s->closing || (s->req == NULL && s->queue.n != 0))
+    if (s->closing || (s->req == NULL && s->queue.n != 0 && !s->x->pausing))
         return true;
     if (s->req == NULL && s->binding != NULL)
         return binding_has_next(s->binding);
