@@ -254,6 +254,11 @@ size_t bus_unsent(const struct bus_peer *p)
     return p->queued + p->open.n;
 }
 
+bool bus_memfd_seal(int fd)
+{
+    return fcntl(fd, F_ADD_SEALS, SEALS) == 0;
+}
+
 int bus_memfd(const char *name, struct str bytes)
 {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -266,7 +271,7 @@ int bus_memfd(const char *name, struct str bytes)
             break;
         done += (size_t)n;
     }
-    if (fd >= 0 && done == bytes.n && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+    if (fd >= 0 && done == bytes.n && bus_memfd_seal(fd))
         return fd;
     log_write(LOG_FAILURES, "BUS", 0, NULL, "memfd: %s", strerror(errno));
     if (fd >= 0)

@@ -68,6 +68,8 @@ size_t bus_unsent(const struct bus_peer *p);
 
 /* A memfd with these bytes that nobody can change any more; -1 on failure (errno logged). */
 int bus_memfd(const char *name, struct str bytes);
+/* Nobody can change it from now on. For a memfd that was not made in one piece. */
+bool bus_memfd_seal(int fd);
 /* Maps a memfd of at most `max` bytes after looking at its seals; STR_NONE when it is not what it should be. */
 struct str bus_memfd_map(int fd, uint64_t max);
 void bus_memfd_unmap(struct str bytes);

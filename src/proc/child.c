@@ -87,6 +87,20 @@ static void peer_broken(struct child_peer *p)
     peer_lost(p);
 }
 
+void child_drop_peers(struct child *c)
+{
+    for (int role = 0; role < IPC_ROLE_COUNT; role++) {
+        for (uint32_t i = 0; i < c->npeers[role]; i++) {
+            struct child_peer *p = c->peers[role][i];
+            c->peers[role][i] = NULL;
+            if (p == NULL)
+                continue;
+            loop_io_close(&p->io, peer_closed);
+            bus_free(&p->bus);
+        }
+    }
+}
+
 static void look_for_lost(struct child *c)
 {
     int64_t now = loop_now(c->loop);
@@ -218,6 +232,8 @@ static void begin(struct child *c, const struct ipc_item *it)
         child_cannot_start(c, "opening what it needs", err_name(e));
     loop_check_add(c->loop, end_of_round,
                    c); /* behind those that start() has added: what they produce leaves too */
+    if (c->hooks->begin != NULL)
+        c->hooks->begin(c);
     c->started = true;
     for (int role = 0; role < IPC_ROLE_COUNT; role++) {
         for (uint32_t i = 0; i < CHILD_PEERS; i++) {
@@ -232,7 +248,7 @@ static void stop(struct child *c, const struct ipc_item *it)
 {
     struct ipc_in in = {it->body, false};
     uint64_t within = ipc_get_u64(&in);
-    BUG_IF(ipc_in_end(&in) != ERR_OK || it->id > IPC_STOP_LEAVE);
+    BUG_IF(ipc_in_end(&in) != ERR_OK || it->id > IPC_STOP_HAND);
     if (c->started && c->hooks->stop != NULL && it->id != IPC_STOP_NOW)
         c->hooks->stop(c, (enum ipc_stop)it->id, (int64_t)within);
     else

@@ -6,7 +6,7 @@
  * other processes, heartbeats, and the end when the master is gone.
  *
  * A role's main function fills `hooks` and calls child_run(). Until START comes only the master is heard; then
- * hooks->load(), priv_enter(), hooks->start() and priv_lock() run in this order (proc/priv.h), READY is sent, and packets
+ * hooks->load(), priv_enter(), hooks->start(), priv_lock() and hooks->begin() run in this order (proc/priv.h), READY is sent, and packets
  * of peers are delivered. What start() opens lies in the working directory, which for keeper and auth is state_dir; behind
  * it nothing can be opened any more: what a process needs later comes from the master, as text or as a descriptor.
  *
@@ -38,6 +38,8 @@ struct child_peer {
 struct child_hooks {
     void (*load)(void); /* or NULL: what libraries read from files outside of the role's folder */
     enum err (*start)(struct child *c);
+    /* Behind priv_lock() and before any peer is heard: what starts with bytes of another process. Or NULL. */
+    void (*begin)(struct child *c);
     /* An item of a peer, or one of the master that this module does not know. */
     void (*item)(struct child *c, struct bus_peer *from, const struct ipc_item *it);
     void (*peer_up)(struct child *c, struct child_peer *p);
@@ -113,6 +115,9 @@ _Noreturn void child_cannot_start(const struct child *c, const char *what, const
 void child_conf_take(struct child *c, const struct ipc_item *it);
 void child_conf_prepare(struct child *c, const struct ipc_item *it);
 void child_conf_apply(struct child *c, const struct ipc_item *it);
+
+/* Closes our ends of the sockets to all others, without a word to the role; their own ends may live on in a successor. */
+void child_drop_peers(struct child *c);
 
 /* NULL: not there now. */
 struct child_peer *child_peer(struct child *c, enum ipc_role role, uint32_t number);

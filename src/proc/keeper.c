@@ -150,6 +150,9 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
     case IPC_ACCOUNT_GONE:
         keeper_account_gone(k, it);
         break;
+    case IPC_SESSIONS:
+        k->handed_fd = it->fd;
+        break;
     case IPC_DIGEST_PIECE:
         keeper_digest_piece(k, from->number, it);
         break;
@@ -206,7 +209,9 @@ static void tick(struct timer *t)
 static void round_end(struct child *c)
 {
     struct keeper *k = c->data;
-    if (!k->stopped)
+    if (k->handover != KEEPER_KEEPS)
+        keeper_hand_round(k);
+    else if (!k->stopped)
         keeper_round(k);
 }
 
@@ -223,13 +228,10 @@ static void apply(struct child *c, const struct conf *old)
 }
 
 /* Sessions that are left get their closing slice, mail that is half stored is stored; then the banks are closed in order. */
-static void stop(struct child *c, enum ipc_stop how, int64_t within)
+void keeper_close(struct keeper *k)
 {
-    struct keeper *k = c->data;
     struct kept *s;
     uint32_t at = 0;
-    (void)how;
-    (void)within;
     while ((s = idmap_next(&k->sessions, &at)) != NULL) {
         s->attached = false;
         s->why = IPC_WHY_SHUTDOWN;
@@ -241,11 +243,22 @@ static void stop(struct child *c, enum ipc_stop how, int64_t within)
     k->stopped = true;
     for (uint32_t bank = 0; bank < BANKS_MAX; bank++)
         store_close(&k->stores[bank]);
-    child_leave(c, 0);
+}
+
+static void stop(struct child *c, enum ipc_stop how, int64_t within)
+{
+    struct keeper *k = c->data;
+    if (how == IPC_STOP_HAND) {
+        keeper_hand_begin(k, within);
+    } else if (k->handover != KEEPER_HAS_HANDED) {
+        keeper_close(k);
+        child_leave(c, 0);
+    }
 }
 
 static const struct child_hooks hooks = {.load = db_prepare,
                                          .start = start,
+                                         .begin = keeper_take_over,
                                          .item = item,
                                          .peer_up = peer_up,
                                          .peer_gone = peer_gone,
@@ -258,6 +271,7 @@ void keeper_setup(struct child *c)
 {
     static struct keeper k;
     timer_init(&k.tick, tick);
+    k.handed_fd = -1;
     c->hooks = &hooks;
     c->data = &k;
 }

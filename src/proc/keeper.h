@@ -29,6 +29,7 @@
 #define KEEPER_JOB_TRIES      3                /* helpers that may be lost over one message */
 #define KEEPER_JOB_PAUSE      (500 * CLOCK_MS) /* after the first of them; then twice that */
 #define KEEPER_IDLE           CLOCK_SEC        /* without writes, before the WAL is brought home */
+#define KEEPER_AHEAD_MAX      ((size_t)256 << 20) /* of answers that nobody reads, at a hand-over */
 #define KEEPER_JOB_WAIT \
     (10 * CLOCK_SEC) /* for a free helper; then the message is stored unparsed */
 
@@ -123,6 +124,12 @@ struct keeper_helper {
     bool asked;   /* it waits to hear that no job is out */
 };
 
+enum keeper_handover {
+    KEEPER_KEEPS,
+    KEEPER_DRAINS,    /* begins no request: what it has is to be handed over */
+    KEEPER_HAS_HANDED /* its banks are closed; it waits for the master to take what it has */
+};
+
 struct keeper {
     struct child *c;
     struct ximss x;
@@ -141,8 +148,12 @@ struct keeper {
     struct keeper_helper helpers[CHILD_PEERS];
     size_t mail[CHILD_PEERS]; /* bytes of messages being delivered, by worker */
     struct timer tick;
-    bool stopped;  /* the banks are closed */
-    int64_t wrote; /* clock_mono() of the last round with writers */
+    bool stopped; /* the banks are closed */
+    enum keeper_handover handover;
+    size_t ahead;       /* bytes of answers that were made ahead of their credit since then */
+    int64_t hand_until; /* clock_mono(): who is not ready to be handed over then, ends */
+    int handed_fd;      /* at the start: what the keeper before had; -1: nothing */
+    int64_t wrote;      /* clock_mono() of the last round with writers */
 };
 
 /* --- keeper_session.c */
@@ -157,6 +168,10 @@ void keeper_worker_gone(struct keeper *k, uint32_t worker);
 void keeper_account_gone(struct keeper *k, const struct ipc_item *it);
 void keeper_questions_late(struct keeper *k, int64_t now, bool all);
 void keeper_make_ready(struct kept *s);
+/* What a session is to begin with, whoever made it; s->s is there. */
+void keeper_begin_session(struct keeper *k, struct kept *s);
+/* Its connection is gone. */
+void keeper_end_by_worker(struct kept *s, enum ipc_why why);
 /* The number of the next question of this session, for the packet's seq. */
 uint32_t keeper_question(struct kept *s);
 void keeper_free_session(struct kept *s);
@@ -208,6 +223,16 @@ void keeper_download_round(struct keeper *k, int64_t deadline);
 /* Brings home what the WAL holds, where it is time to (db_upkeep()). */
 void keeper_upkeep(struct keeper *k, bool idle, int64_t now);
 
+/* Ends all sessions, as far as rounds come to an end, and closes the banks. */
+void keeper_close(struct keeper *k);
+
+/* --- keeper_handover.c: a successor is to have the sessions (proc/handover.h) */
+void keeper_hand_begin(struct keeper *k, int64_t within);
+/* In place of keeper_round(), from then on. */
+void keeper_hand_round(struct keeper *k);
+/* hooks->begin: what the keeper before has left. */
+void keeper_take_over(struct child *c);
+
 /* --- keeper_round.c */
 void keeper_round(struct keeper *k);
 
@@ -227,4 +252,7 @@ void keeper_jobs_tick(struct keeper *k, int64_t now);
 void keeper_store(struct keeper *k, uint32_t bank, int64_t deadline);
 /* After the round: answers those messages of which nothing is left to store. ERR_DB: the round broke. */
 void keeper_answer_stored(struct keeper *k, uint32_t bank, enum err e);
+/* How many messages wait for a helper or are with one; puts the i-th, as the body of a DELIVER. */
+uint32_t keeper_unparsed(const struct keeper *k);
+const struct delivery *keeper_put_unparsed(const struct keeper *k, uint32_t i, struct buf *b);
 bool keeper_has_mail(const struct keeper *k, uint32_t bank);

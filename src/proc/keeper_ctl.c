@@ -78,6 +78,9 @@ static void kick(struct child *c, const struct ipc_item *it)
 
 void keeper_ctl(struct child *c, const struct ipc_item *it)
 {
+    const struct keeper *k = c->data;
+    if (k->stopped)
+        return; /* the master sees that there will be no answer */
     switch (it->id) {
     case CTL_SESSION_SAY:
     case CTL_SESSION_SAY_ALL:

@@ -118,9 +118,10 @@ static struct delivery *take(struct keeper *k, struct delivery **at)
 
 static void give_jobs(struct keeper *k)
 {
+    /* Whoever takes over parses what is left, and begins no job that he could not take over. */
     int64_t now = k->parsing != NULL ? clock_mono() : 0;
     struct delivery **at = &k->parsing;
-    for (uint32_t i = 0; i < CHILD_PEERS && *at != NULL; i++) {
+    for (uint32_t i = 0; i < CHILD_PEERS && *at != NULL && k->handover == KEEPER_KEEPS; i++) {
         struct child_peer *p = child_peer(k->c, IPC_ROLE_HELPER, i);
         if (p == NULL || k->helpers[i].job != NULL || k->helpers[i].leaving)
             continue;
@@ -235,6 +236,41 @@ void keeper_jobs_tick(struct keeper *k, int64_t now)
     while (k->parsing != NULL && now - k->parsing->queued > KEEPER_JOB_WAIT)
         store_unparsed(k, take(k, &k->parsing), "no helper is free");
     give_jobs(k); /* also those whose pause is over */
+}
+
+/* --- for a successor */
+
+uint32_t keeper_unparsed(const struct keeper *k)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < CHILD_PEERS; i++)
+        n += k->helpers[i].job != NULL;
+    for (const struct delivery *d = k->parsing; d != NULL; d = d->next)
+        n++;
+    return n;
+}
+
+static const struct delivery *unparsed_at(const struct keeper *k, uint32_t i)
+{
+    for (uint32_t h = 0; h < CHILD_PEERS; h++) {
+        if (k->helpers[h].job != NULL && i-- == 0)
+            return k->helpers[h].job;
+    }
+    const struct delivery *d = k->parsing;
+    for (; d != NULL && i != 0; i--)
+        d = d->next;
+    return d;
+}
+
+const struct delivery *keeper_put_unparsed(const struct keeper *k, uint32_t i, struct buf *b)
+{
+    const struct delivery *d = unparsed_at(k, i);
+    ipc_put_u32(b, d->bank);
+    ipc_put_u32(b, d->count);
+    for (uint32_t n = 0; n < d->count; n++)
+        ipc_put_u64(b, d->accounts[n]);
+    buf_str(b, d->raw);
+    return d;
 }
 
 /* --- storing */

@@ -38,12 +38,24 @@ static bool has_credit(const struct kept *s)
     return s->credit - (int64_t)s->out.n >= s->enough;
 }
 
-static bool may_run(const struct kept *s)
+/* It is to be handed over, so its request comes to an end though the client does not read. */
+static bool goes_ahead(const struct kept *s)
+{
+    return s->k->handover == KEEPER_DRAINS && !has_credit(s) && dispatch_may_go_ahead(s->s) &&
+           s->k->ahead < KEEPER_AHEAD_MAX;
+}
+
+static bool may_send(const struct kept *s)
 {
     if (!s->attached)
         return true; /* only its end is left; nobody gets output */
     const struct bus_peer *w = keeper_worker(s->k, s->worker, s->worker_generation);
     return has_credit(s) && (w == NULL || bus_unsent(w) < KEEPER_WORKER_QUEUE);
+}
+
+static bool may_run(const struct kept *s)
+{
+    return may_send(s) || goes_ahead(s);
 }
 
 static bool over(const struct round *r)
@@ -102,7 +114,7 @@ static void send_async(struct kept *s)
         binding_async(s->http->b);
         return;
     }
-    if (!may_run(s)) {
+    if (!may_send(s)) {
         if (has_credit(s)) /* its worker's queue is full; no credit will come that wakes it */
             keeper_make_ready(s);
         return;
@@ -126,6 +138,15 @@ static void put_later(struct round *r, struct kept *s)
     r->later_tail[s->s->bank] = &s->next_writer;
 }
 
+static struct slice ahead(struct kept *s)
+{
+    size_t before = s->s->req != NULL ? s->s->req->spill.n : 0;
+    struct slice sl = dispatch_ahead(s->s, &s->out);
+    size_t now = s->s->req != NULL ? s->s->req->spill.n : 0;
+    s->k->ahead += now > before ? now - before : 0;
+    return sl;
+}
+
 /*
  * A session's turn: the short reads that it has sent together are answered together; then it stands at the end of the
  * line again, if there is more. What leaves at once is one packet item, not one for each request.
@@ -143,7 +164,7 @@ static void read_turn(struct round *r, struct kept *s)
         at(r, SHM_STATE_ROUND, s);
         if (s->http != NULL)
             keeper_http_runs(s, r->now);
-        sl = dispatch_slice(s->s, &s->out);
+        sl = goes_ahead(s) ? ahead(s) : dispatch_slice(s->s, &s->out);
         db_idle_check(store_db(s->s->store)); /* no read transaction outlives a slice */
         r->requests++;
         r->now = clock_mono();

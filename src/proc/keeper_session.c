@@ -85,8 +85,7 @@ void keeper_end_session(struct kept *s, enum ipc_why why)
     keeper_make_ready(s);
 }
 
-/* Its connection is gone. */
-static void end_by_worker(struct kept *s, enum ipc_why why)
+void keeper_end_by_worker(struct kept *s, enum ipc_why why)
 {
     s->why = why;
     s->attached = false;
@@ -110,6 +109,15 @@ static void kill_old(struct keeper *k, struct str url_id, uint64_t account)
  * worker keeps up to 32 KiB of it back.
  */
 #define SLICE_ROOM (SLICE_MAX + 16384)
+
+void keeper_begin_session(struct keeper *k, struct kept *s)
+{
+    s->k = k;
+    s->attached = true;
+    s->credit = (int64_t)k->c->conf->limits.credit;
+    s->enough = s->credit < 2 * SLICE_ROOM ? (uint32_t)s->credit / 2 : SLICE_ROOM;
+    buf_init(&s->out, (size_t)4 << 20);
+}
 
 static enum err make_session(struct keeper *k, const struct ipc_attach *a, uint32_t number,
                              struct kept **out)
@@ -137,15 +145,11 @@ static enum err make_session(struct keeper *k, const struct ipc_attach *a, uint3
         free(s);
         return e;
     }
-    s->k = k;
     s->s->user = s;
-    s->attached = true;
     s->worker = a->worker;
     s->worker_generation = a->worker_generation;
-    s->credit = (int64_t)k->c->conf->limits.credit;
-    s->enough = s->credit < 2 * SLICE_ROOM ? (uint32_t)s->credit / 2 : SLICE_ROOM;
     memcpy(s->addr, a->addr, sizeof s->addr);
-    buf_init(&s->out, (size_t)4 << 20);
+    keeper_begin_session(k, s);
     *out = s;
     return ERR_OK;
 }
@@ -308,7 +312,7 @@ void keeper_detach(struct keeper *k, struct bus_peer *worker, const struct ipc_i
     if (s == NULL || s->attempt != it->seq)
         return; /* of a login that the worker had given up */
     s->s->request_count += answered;
-    end_by_worker(s, why < IPC_WHY_COUNT ? (enum ipc_why)why : IPC_WHY_CLOSED);
+    keeper_end_by_worker(s, why < IPC_WHY_COUNT ? (enum ipc_why)why : IPC_WHY_CLOSED);
 }
 
 void keeper_worker_gone(struct keeper *k, uint32_t worker)
@@ -318,7 +322,7 @@ void keeper_worker_gone(struct keeper *k, uint32_t worker)
     keeper_http_worker_gone(k, worker);
     while ((s = idmap_next(&k->sessions, &at)) != NULL) {
         if (s->worker == worker && s->attached)
-            end_by_worker(s, IPC_WHY_NO_WORKER);
+            keeper_end_by_worker(s, IPC_WHY_NO_WORKER);
     }
 }
 

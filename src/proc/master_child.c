@@ -14,6 +14,7 @@
 #include "codec/ctlmsg.h"
 #include "proc/child.h"
 #include "proc/ctl.h"
+#include "proc/handover.h"
 #include "proc/lastwords.h"
 #include "proc/logs.h"
 #include "proc/zones.h"
@@ -91,6 +92,10 @@ static void on_item(struct bus_peer *p, const struct ipc_item *it)
     case IPC_PREPARED:
         reload_item(c->m, c, it);
         break;
+    case IPC_HANDED_PEER:
+    case IPC_HANDED:
+        handover_item(c->m, c, it);
+        break;
     case IPC_CTL_ANSWER:
         ctl_answer(c->m->ctl, c, it);
         break;
@@ -127,6 +132,11 @@ static enum err give_peers(struct master_child *c)
         int fds[2];
         if (o == c || o->pid == 0 || !master_pairs(m, c, o))
             continue;
+        int old = handover_socket(m, c, o);
+        if (old >= 0) { /* the other end knows nothing else */
+            give_peer(c, o, old);
+            continue;
+        }
         enum err e = bus_pair(fds);
         if (e != ERR_OK)
             return e;
@@ -252,6 +262,7 @@ static enum err give_everything(struct master_child *c)
         give_worker_things(c);
     if (e == ERR_OK)
         e = give_peers(c);
+    handover_give(m, c);
     struct priv_id id = priv_id_of(&m->users, c->role);
     uint32_t start[4] = {m->banks, m->keepers, id.uid, id.gid};
     give(c, IPC_START, 0, -1, (struct str){(const char *)start, sizeof start});
@@ -310,7 +321,8 @@ enum err master_child_start(struct master_child *c)
     enum err e = bus_pair(fds);
     if (e != ERR_OK)
         return e;
-    c->generation++;
+    if (!handover_waits(c->m, c))
+        c->generation++;
     log_flush();
     pid_t pid = fork();
     if (pid == 0)
@@ -329,6 +341,7 @@ enum err master_child_start(struct master_child *c)
     c->started = c->beat = clock_mono();
     master_child_adopt(c, fds[0]);
     e = give_everything(c);
+    handover_end(c->m, c);
     if (e != ERR_OK)
         kill(pid, SIGKILL); /* its end is seen like any other */
     return ERR_OK;
@@ -409,6 +422,7 @@ void master_child_gone(struct master *m, pid_t pid, int status)
     bus_free(&c->bus);
     ctl_child_gone(m->ctl, c);
     reload_child_gone(m, c);
-    tell_others(c);
+    if (!handover_child_gone(m, c))
+        tell_others(c);
     plan_respawn(c, orderly);
 }

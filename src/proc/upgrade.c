@@ -18,6 +18,7 @@
 #include "proc/master.h"
 #include "shm/shm_layout.h"
 #include "store/store.h"
+#include "ximss/snapshot.h"
 
 #define STATE_VERSION 4u   /* of upgrade_state.c, and of the memory that it hands over */
 #define ASK_PATIENCE  2000 /* ms for `-x versions` */
@@ -25,6 +26,7 @@
 
 void upgrade_init(struct upgrade *u)
 {
+    handover_init(&u->handover);
     ssize_t n = readlink("/proc/self/exe", u->program, sizeof u->program - 1);
     u->program[n > 0 ? n : 0] = 0;
 }
@@ -33,9 +35,9 @@ void upgrade_init(struct upgrade *u)
 
 static void versions(char *to, size_t size)
 {
-    snprintf(to, size, "state %u\npackets %016llx\naccounts %u\nbanks %u\ntable %u\n",
+    snprintf(to, size, "state %u\npackets %016llx\naccounts %u\nbanks %u\ntable %u\nsessions %u\n",
              STATE_VERSION, (unsigned long long)ipc_fingerprint(), directory_schema(),
-             store_schema(), SHM_MAJOR);
+             store_schema(), SHM_MAJOR, SNAPSHOT_VERSION);
 }
 
 void upgrade_print_versions(void)
@@ -217,7 +219,9 @@ static bool exchange(struct master *m, enum ipc_role role)
         if (c->role != role)
             continue;
         if (c->old && c->pid != 0) {
-            if (!c->stopping)
+            if (!c->stopping && role == IPC_ROLE_KEEPER)
+                handover_begin(m, c);
+            else if (!c->stopping)
                 master_child_stop(c, IPC_STOP_LEAVE, clock_mono());
             return false;
         }
@@ -243,14 +247,15 @@ void upgrade_tick(struct master *m, int64_t now)
     case UPGRADE_OTHERS:
         if (exchange(m, IPC_ROLE_HASHER) && exchange(m, IPC_ROLE_HELPER) &&
             exchange(m, IPC_ROLE_AUTH))
+            enter(m, UPGRADE_KEEPERS, "keepers are exchanged");
+        break;
+    case UPGRADE_KEEPERS:
+        handover_tick(m, now);
+        if (exchange(m, IPC_ROLE_KEEPER))
             enter(m, UPGRADE_DRAINING, "old workers are drained");
         break;
     case UPGRADE_DRAINING:
         if (!bank_runs(m, 1 - u->bank))
-            enter(m, UPGRADE_KEEPERS, "keepers are exchanged");
-        break;
-    case UPGRADE_KEEPERS:
-        if (exchange(m, IPC_ROLE_KEEPER))
             enter(m, UPGRADE_NONE, "done, version " XIMSSD_VERSION);
         break;
     }
@@ -267,6 +272,7 @@ enum err upgrade_resume(struct master *m, int fd)
         e = ctl_new(&m->ctl, m, m->run_dir_fd, m->conf->server.run_dir.p);
     if (e != ERR_OK)
         return e;
+    handover_init(&u->handover);
     u->bank = 1 - (u->bank & 1);
     u->deadline = clock_mono() + UPGRADE_PATIENCE;
     enter(m, UPGRADE_WORKERS, "version " XIMSSD_VERSION " has taken over; workers are started");

@@ -4,21 +4,22 @@
 /*
  * upgrade: another program in the place of a running one, without a connection refused or dropped (design 2.5).
  *
- * upgrade_begin() asks the program file what versions it speaks (`-x versions`) and refuses when packets, schemas or the
- * state differ. Then the master writes what it knows into a memfd and executes the file in its own place: its pid, its
+ * upgrade_begin() asks the program file what versions it speaks (`-x versions`) and refuses when packets, schemas, the
+ * state or the form of sessions differ. Then the master writes what it knows into a memfd and executes the file in its own place: its pid, its
  * children, its sockets stay. The new program reads the state (upgrade_resume()) and exchanges the children:
  *
  *   WORKERS   new workers start beside the old ones, on the same sockets. When all of them serve, the old ones stop
  *             accepting and have UPGRADE_DRAIN until their clients get <bye/>. When one does not start in time, the new ones
  *             are sent away and the old ones go on.
  *   OTHERS    hashers, helpers, auth, one after the other
+ *   KEEPERS   one after the other; their sessions go over to their successors (proc/handover.h)
  *   DRAIN     until the last of the old workers has gone
- *   KEEPERS   one after the other; their sessions end, with <bye/>
  *
  * Workers have two banks of numbers, so that the old and the new ones can be told apart: 0...n-1 and n...2n-1.
  */
 #include "base/err.h"
 #include "base/str.h"
+#include "proc/handover.h"
 
 struct master;
 struct master_child;
@@ -30,8 +31,8 @@ enum upgrade_state {
     UPGRADE_NONE,
     UPGRADE_WORKERS,
     UPGRADE_OTHERS,
-    UPGRADE_DRAINING,
     UPGRADE_KEEPERS,
+    UPGRADE_DRAINING,
 };
 
 struct upgrade {
@@ -39,7 +40,8 @@ struct upgrade {
     int64_t deadline;   /* of WORKERS */
     uint32_t bank;      /* 0 or 1: where workers are started */
     char program[4096]; /* the file that was started; "" when its name could not be found out */
-    bool due;           /* go on as soon as nothing waits to be sent to a child */
+    struct handover handover; /* of KEEPERS */
+    bool due;                 /* go on as soon as nothing waits to be sent to a child */
 };
 
 /* Finds the program's name; before anything can have replaced the file. */
