@@ -20,8 +20,7 @@ class Upgradable(Server):
         for name in ("ximssd", "ximssctl", "ximss-top"):
             shutil.copy(os.path.join(self.bin, name), self.programs)
         self.bin = self.programs
-        for name, password in self.accounts.items():
-            self.add_account(name, password)
+        self._add_accounts(repr((self.accounts, sorted(more.items()))))
         self.start()
 
     def replace(self, text=None):
