@@ -120,8 +120,8 @@ static enum err answer(struct http_conn *c, const struct xelem *e, enum op_id op
         return ERR_OK;
     case OP_AUTH:
         return ERR_NO_AUTH_IN_PROGRESS;
-    case OP_STARTTLS:
-        return conn_is_tls(&c->conn) ? ERR_TLS_ACTIVE : ERR_TLS_UNAVAILABLE;
+    case OP_STARTTLS: /* not over HTTP (protocol 1, 2.3) */
+        return ERR_UNKNOWN_COMMAND;
     case OP_RECOVER_PASSWORD:
     case OP_PASSWORD_RECOVER:
     case OP_SIGNUP:

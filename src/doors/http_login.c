@@ -228,7 +228,10 @@ void http_login(struct http_conn *c)
     struct http_door *d = c->door;
     struct http_req *r = c->req;
     struct urlform body, query;
-    struct str text = str_trim(buf_slice(&r->body));
+    struct str text = buf_slice(&r->body);
+    if (str_starts(text, STR("\xef\xbb\xbf"))) /* what some editors put before XML */
+        text = str_sub(text, 3, text.n);
+    text = str_trim(text);
     arena_reset(&d->arena);
     if (d->host.blocked(d->host.ctx, r->client.b)) {
         http_reply(c, 503, STR(""), STR_NONE);

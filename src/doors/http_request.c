@@ -161,11 +161,12 @@ static uint64_t body_cap(const struct http_conn *c)
                                       : c->door->conf->limits.message;
 }
 
+/* A session may be ended with any method (protocol 1, 4.9). */
 static bool may_be(enum http_what what, enum http1_method method)
 {
     if (what == HTTP_MIME)
         return method == HTTP1_M_GET || method == HTTP1_M_HEAD;
-    return method != HTTP1_M_OTHER && (method != HTTP1_M_HEAD || what == HTTP_KILL);
+    return what == HTTP_KILL || method == HTTP1_M_GET || method == HTTP1_M_POST;
 }
 
 bool http_head(struct http_conn *c)

@@ -15,11 +15,38 @@
 #define EARLY       (40 * CLOCK_MS) /* better than late (4.8); the wheel's ticks and the way back */
 #define PIECE       60000           /* bytes of a body in one item */
 
+/* --- a session at rest */
+
+static void arm_idle(struct kept_http *h)
+{
+    if (h->kept != NULL)
+        loop_timer_set(h->k->c->loop, &h->idle, (int64_t)h->kept->s->idle_timeout * CLOCK_SEC);
+}
+
+static void row_rests(struct kept_http *h)
+{
+    shm_row_state(&h->k->c->shm, h->row,
+                  h->b->poller != NULL ? SHM_STATE_POLLING : SHM_STATE_WAITING_FOR_REQUEST,
+                  h->b->poller != NULL ? h->polls_since : 0);
+}
+
 /* --- exchanges */
 
 static uint64_t key_of(uint32_t worker, uint32_t conn)
 {
     return (uint64_t)worker << 32 | conn;
+}
+
+static void forget(struct exchange *x)
+{
+    struct kept_http *h = x->h;
+    bool polled = h->b->poller == x;
+    binding_forget(h->b, x);
+    if (!polled || h->kept == NULL)
+        return;
+    arm_idle(h); /* the poll was activity to its end */
+    if (h->kept->s->req == NULL)
+        row_rests(h);
 }
 
 void keeper_exchange_free(struct exchange *x)
@@ -28,7 +55,7 @@ void keeper_exchange_free(struct exchange *x)
     if (x->sending != NULL)
         keeper_download_end(x);
     if (x->h != NULL)
-        binding_forget(x->h->b, x);
+        forget(x);
     if (idmap_get(&k->exchanges, key_of(x->worker, x->conn)) == x)
         idmap_remove(&k->exchanges, key_of(x->worker, x->conn));
     reply_unref(&x->reply);
@@ -110,19 +137,6 @@ static void respond(struct exchange *x, uint32_t status, struct reply *reply)
 void keeper_exchange_end(struct exchange *x, uint32_t status)
 {
     respond(x, status, NULL);
-}
-
-static void arm_idle(struct kept_http *h)
-{
-    if (h->kept != NULL)
-        loop_timer_set(h->k->c->loop, &h->idle, (int64_t)h->kept->s->idle_timeout * CLOCK_SEC);
-}
-
-static void row_rests(struct kept_http *h)
-{
-    shm_row_state(&h->k->c->shm, h->row,
-                  h->b->poller != NULL ? SHM_STATE_POLLING : SHM_STATE_WAITING_FOR_REQUEST,
-                  h->b->poller != NULL ? h->polls_since : 0);
 }
 
 /* binding_host.answer */
@@ -343,7 +357,7 @@ void keeper_http_end(struct kept *s)
     gate_leave(&k->gate, h->place);
     h->kept = NULL;
     s->http = NULL;
-    if (h->b->last_reply != NULL && s->why == IPC_WHY_BYE)
+    if (binding_has_reply(h->b) && s->why == IPC_WHY_BYE)
         loop_timer_set(k->c->loop, &h->idle, REPLAY_TIME);
     else
         http_free(h);
@@ -394,7 +408,7 @@ static void take_rest(struct exchange *x, const struct ipc_http *in)
         if (in->kind == IPC_HTTP_POLL) {
             h->polls_since = loop_now(loop);
             row_rests(h);
-            loop_timer_set(loop, &h->poll, wait > 25 * EARLY ? wait - EARLY : wait);
+            loop_timer_set(loop, &h->poll, wait > 2 * EARLY ? wait - EARLY : wait);
         }
         return;
     }

@@ -520,6 +520,11 @@ enum err binding_output(struct binding *b, struct str out)
     return e == ERR_OK ? ERR_OK : ERR_TOO_LONG;
 }
 
+bool binding_has_reply(const struct binding *b)
+{
+    return b->has_last && (b->last_kind == BINDING_ASYNC || b->last_reply != NULL);
+}
+
 bool binding_close(struct binding *b, enum binding_end how)
 {
     if (how == BINDING_BYE && b->first != NULL) {
@@ -541,5 +546,5 @@ bool binding_close(struct binding *b, enum binding_end how)
     reply_unref(&b->unacked);
     buf_free(&b->queue);
     b->s = NULL;
-    return how == BINDING_BYE && b->last_reply != NULL;
+    return how == BINDING_BYE && binding_has_reply(b);
 }

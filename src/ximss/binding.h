@@ -143,3 +143,5 @@ enum binding_end {
  * The session is over: who waits is answered, the binding forgets the session. true: it has a reply that may be asked for again.
  */
 bool binding_close(struct binding *b, enum binding_end how);
+/* The reply to the last numbered batch, be it an empty one, can be asked for again. */
+bool binding_has_reply(const struct binding *b);
