@@ -267,6 +267,7 @@ SHARE := $(DESTDIR)$(PREFIX)/share
 BASH  := $(SHARE)/bash-completion/completions
 ZSH   := $(SHARE)/zsh/vendor-completions
 FISH  := $(SHARE)/fish/vendor_completions.d
+EXAMPLES := $(SHARE)/doc/ximssd/examples
 LIB  := $(DESTDIR)$(PREFIX)/lib
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 units = $(DESTDIR)$(UNITDIR)
@@ -287,6 +288,9 @@ install: programs
 	install -m 644 conf/completion/ximssctl.bash $(BASH)/ximssctl
 	install -m 644 conf/completion/_ximssctl $(ZSH)/_ximssctl
 	install -m 644 conf/completion/ximssctl.fish $(FISH)/ximssctl.fish
+	install -d $(EXAMPLES)/nginx $(EXAMPLES)/haproxy
+	install -m 644 conf/nginx/ximssd.conf $(EXAMPLES)/nginx
+	install -m 644 conf/haproxy/ximssd.cfg $(EXAMPLES)/haproxy
 	@for unit in ximssd.service ximssd.socket; do \
 	    echo "install -m 644 conf/$$unit $(units)"; install -m 644 conf/$$unit $(units)/ && \
 	    sed -i 's,/usr/sbin/,$(PREFIX)/sbin/,;s,/etc/ximssd/,$(etcdir)/,' $(units)/$$unit || exit 1; done

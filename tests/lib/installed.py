@@ -34,3 +34,5 @@ def to_be_installed(prefix="usr", etc="etc", units=None):
         if os.path.isfile(path) and path not in pages and name != "generate":
             for place in PLACES[os.path.splitext(name)[1]]:
                 yield place.format(prefix=prefix, etc=etc, units=units, name=name, stem=os.path.splitext(name)[0])
+    for path in glob.glob(os.path.join(ROOT, "conf/nginx/*")) + glob.glob(os.path.join(ROOT, "conf/haproxy/*")):
+        yield f"{prefix}/share/doc/ximssd/examples/{os.path.relpath(path, os.path.join(ROOT, 'conf'))}"
