@@ -192,6 +192,10 @@ $(BUILD)/dump-web: $(BUILD)/obj/tests/web/dump_web.o $$(call libs_upto,codec)
 $(BUILD)/dump-http1: $(BUILD)/obj/tests/attack/dump_http1.o $$(call libs_upto,codec)
 	@$(link) $(call rev,$(filter %.a,$^)) $(L_tool)
 
+# What is left of HTML, for tests/html.
+$(BUILD)/clean-html: $(BUILD)/obj/tests/html/clean_html.o $$(call libs_upto,codec)
+	@$(link) $(call rev,$(filter %.a,$^)) $(L_tool)
+
 # Local times by the table of time zones, for tests/time.
 $(BUILD)/zone-time: $(BUILD)/obj/tests/time/zone_time.o $$(call libs_upto,proc)
 	@$(link) $(call rev,$(filter %.a,$^)) $(LDLIBS)
@@ -212,7 +216,7 @@ $(BUILD)/inject.so: $(INJECT) $(wildcard tests/fault/*.h) tests/fault/calls.tbl 
 	@echo "  LD  $@"
 	@$(CC) -D_GNU_SOURCE -std=c17 -g -O2 -fPIC $(WARN) -shared -o $@ $(INJECT)
 
-tests: $(UNIT) $(REPLAY) $(BUILD)/dump-digest $(BUILD)/dump-web $(BUILD)/dump-http1 $(BUILD)/zone-time $(BUILD)/inject.so $(BUILD)/acts $(BUILD)/same-work
+tests: $(UNIT) $(REPLAY) $(BUILD)/dump-digest $(BUILD)/dump-web $(BUILD)/dump-http1 $(BUILD)/zone-time $(BUILD)/inject.so $(BUILD)/acts $(BUILD)/same-work $(BUILD)/clean-html
 
 check: packages-build packages-check
 	@tests/run --build $(BUILD)
@@ -222,7 +226,7 @@ san: packages-build packages-check
 	@tests/run --build $(BUILD)/san --not lint,house CC=$(if $(filter file default,$(origin CC)),clang-14,$(CC)) OPT=-O1 SAN="$(SANITIZE)"
 
 # The part of it that every change has to pass (.ci/run): what reads hostile bytes, what is mapped and shared, reload.
-SAN_SHORT := build,unit,replay,attack,lmtp,mail,web,tls,scenario,shm,reload
+SAN_SHORT := build,unit,replay,attack,lmtp,mail,web,html,tls,scenario,shm,reload
 san-short: packages-build packages-check
 	@tests/run --build $(BUILD)/san --only $(SAN_SHORT) CC=$(if $(filter file default,$(origin CC)),clang-14,$(CC)) OPT=-O1 SAN="$(SANITIZE)"
 
