@@ -6,37 +6,14 @@
 #include <libxml/parserInternals.h>
 
 #include "base/utf8.h"
-#include "codec/html_style.h"
-
-#define WORD_MAX 128
-#define TEXT_MAX 1024
+#include "codec/html_table.h"
 
 const struct html_limits html_limits_default = {
     .input = (size_t)1 << 20, .depth = 200, .output = (size_t)4 << 20};
 
-enum kind { KEEP, VOID, DROP };
-enum check { TEXT, WORD, LINK, IMAGE, STYLE };
-
-static const struct tag {
-    const char *name;
-    enum kind kind;
-} tags[] = {
-#define HTML_TAG(name, kind) {name, kind},
-#include "codec/html_clean.tbl"
-};
-
-static const struct attr {
-    const char *name, *tags;
-    enum check check;
-} attrs[] = {
-#define HTML_ATTR(name, tags, check) {name, tags, check},
-#include "codec/html_clean.tbl"
-};
-
-/* Of an open element, in `stack`: its number in `tags`, or one of these. */
+/* Of an open element, in `stack`: its number in the table, or one of these. */
 #define SKIPPED 254 /* the tags are left out */
 #define DROPPED 255 /* and all that is in it */
-_Static_assert(ARRAY_LEN(tags) < SKIPPED, "a byte each");
 
 struct clean {
     const struct html_limits *limits;
@@ -100,111 +77,37 @@ static bool put(struct clean *x, size_t more_closing)
     return !x->full;
 }
 
-static size_t end_tag_bytes(const struct tag *t)
+static size_t end_tag_bytes(const struct html_tag *t)
 {
     return strlen(t->name) + 3; /* </> */
 }
 
-/* --- attributes */
+/* --- what the parser finds */
 
-static bool is_word(struct str v)
-{
-    for (size_t i = 0; i < v.n; i++) {
-        char c = str_lower(v.p[i]);
-        if ((c < 'a' || c > 'z') && (c < '0' || c > '9') &&
-            (c == '\0' || strchr(" #%.,+-_'", c) == NULL))
-            return false;
-    }
-    return v.n <= WORD_MAX;
-}
-
-static bool is_for(const struct attr *a, const struct tag *t)
-{
-    size_t n = strlen(t->name);
-    for (const char *hit = a->tags != NULL ? strstr(a->tags, t->name) : NULL; hit != NULL;
-         hit = strstr(hit + 1, t->name)) {
-        if ((hit == a->tags || hit[-1] == ' ') && (hit[n] == ' ' || hit[n] == '\0'))
-            return true;
-    }
-    return a->tags == NULL;
-}
-
-static const struct attr *find_attr(const char *name, const struct tag *t)
-{
-    for (size_t i = 0; i < ARRAY_LEN(attrs); i++) {
-        if (strcmp(attrs[i].name, name) == 0)
-            return is_for(&attrs[i], t) ? &attrs[i] : NULL;
-    }
-    return NULL;
-}
-
-/* What stays of the value, in x->value; false: nothing. */
-static bool check_value(struct clean *x, const struct attr *a, struct str v)
-{
-    buf_clear(&x->value);
-    switch (a->check) {
-    case TEXT:
-        buf_str(&x->value, utf8_prefix(v, TEXT_MAX));
-        return true;
-    case WORD:
-        if (is_word(v))
-            buf_str(&x->value, v);
-        return is_word(v);
-    case LINK:
-        html_link(&x->value, v);
-        break;
-    case IMAGE:
-        html_image(&x->value, v, x->parts, x->nparts);
-        break;
-    case STYLE:
-        html_style(&x->value, v);
-        break;
-    }
-    return x->value.n != 0;
-}
-
-static void write_attrs(struct clean *x, const struct tag *t, const xmlChar **list)
+static void write_attrs(struct clean *x, const struct html_tag *t, const xmlChar **list)
 {
     uint64_t seen = 0; /* the first one of a name counts */
-    _Static_assert(ARRAY_LEN(attrs) <= 64, "a bit each");
     for (; list != NULL && list[0] != NULL; list += 2) {
-        const struct attr *a = find_attr((const char *)list[0], t);
+        const struct html_attr *a = html_attr_find(t, str_of((const char *)list[0]));
         struct str v = str_of(list[1] != NULL ? (const char *)list[1] : "");
-        if (a == NULL || (seen >> (a - attrs) & 1) != 0 || !check_value(x, a, v))
+        if (a == NULL || (seen >> a->number & 1) != 0 ||
+            !html_attr_check(a, v, x->parts, x->nparts, &x->value))
             continue;
-        seen |= UINT64_C(1) << (a - attrs);
+        seen |= UINT64_C(1) << a->number;
         buf_printf(&x->one, " %s=\"", a->name);
         html_escape(&x->one, buf_slice(&x->value));
         buf_char(&x->one, '"');
-        if (a->check == LINK)
-            buf_lit(&x->one, " rel=\"noopener noreferrer\"");
+        if (a->check == HTML_LINK)
+            buf_lit(&x->one, HTML_LINK_REL);
     }
-}
-
-/* --- what the parser finds */
-
-static uint8_t find_tag(const char *name)
-{
-    size_t low = 0, high = ARRAY_LEN(tags);
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        int c = strcmp(tags[mid].name, name);
-        if (c == 0)
-            return (uint8_t)mid;
-        if (c < 0)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return SKIPPED;
 }
 
 static void on_start(void *user, const xmlChar *name, const xmlChar **list)
 {
     struct clean *x = user;
-    uint8_t n = find_tag((const char *)name);
-    const struct tag *t = n != SKIPPED ? &tags[n] : NULL;
-    if (t != NULL && t->kind == DROP) {
+    const struct html_tag *t = html_tag_find(str_of((const char *)name));
+    uint8_t n = t != NULL ? t->number : SKIPPED;
+    if (t != NULL && t->kind == HTML_DROP) {
         n = DROPPED;
         x->dropped++;
     } else if (t != NULL && (x->dropped != 0 || x->full)) {
@@ -213,17 +116,17 @@ static void on_start(void *user, const xmlChar *name, const xmlChar **list)
         n = SKIPPED;
         x->cut = true;
     } else if (t != NULL) {
-        size_t closing = t->kind == KEEP ? end_tag_bytes(t) : 0;
+        size_t closing = t->kind == HTML_KEEP ? end_tag_bytes(t) : 0;
         buf_clear(&x->one);
         buf_printf(&x->one, "<%s", t->name);
         write_attrs(x, t, list);
         buf_char(&x->one, '>');
         bool written = put(x, closing);
-        if (written && t->kind == KEEP) {
+        if (written && t->kind == HTML_KEEP) {
             x->depth++;
             x->closing += closing;
         }
-        if (!written || t->kind == VOID)
+        if (!written || t->kind == HTML_VOID)
             n = SKIPPED;
     }
     buf_char(&x->stack, (char)n);
@@ -236,9 +139,9 @@ static void pop(struct clean *x)
         x->dropped--;
     if (n >= SKIPPED)
         return;
-    buf_printf(x->out, "</%s>", tags[n].name);
+    buf_printf(x->out, "</%s>", html_tag_at(n)->name);
     x->depth--;
-    x->closing -= end_tag_bytes(&tags[n]);
+    x->closing -= end_tag_bytes(html_tag_at(n));
 }
 
 static void on_end(void *user, const xmlChar *name)

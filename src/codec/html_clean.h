@@ -2,7 +2,8 @@
 // SPDX-FileCopyrightText: The ximssd authors
 #pragma once
 /*
- * html_clean: HTML that somebody else made becomes a piece of HTML that may stand in a page of ours (protocol 2, 9.3). Helper only.
+ * html_clean: HTML that somebody else made becomes a piece of HTML that may stand in a page of ours (protocol 2, 9.3). In a helper;
+ * html_verify() in whatever process shows the result.
  *
  * libxml2's forgiving parser reads it, and of what it reads only elements, attributes and addresses of html_clean.tbl are written
  * anew: no byte of the input is copied as markup. Start and end tags are balanced; attributes stand in double quotes; `&` `<` `>` and
@@ -34,6 +35,13 @@ struct html_part {
  */
 enum err html_clean(struct str html, const struct html_part *parts, uint32_t nparts,
                     const struct html_limits *limits, struct buf *out, bool *cut) CHECKED;
+
+/*
+ * Is this a clean form, of these parts? For the process that gets it from a helper, which has seen hostile bytes. Linear, and small.
+ * ERR_SYNTAX: anything in it could not have come from html_clean(); ERR_NOMEM.
+ */
+enum err html_verify(struct str html, const struct html_part *parts, uint32_t nparts,
+                     uint32_t depth) CHECKED;
 
 /* Appends text with `&` `<` `>` and both quotes escaped, for attributes too; characters that HTML forbids become U+FFFD. */
 void html_escape(struct buf *out, struct str text);

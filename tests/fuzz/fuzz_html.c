@@ -114,6 +114,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
            ERR_OK);
     BUG_IF(out.n > limits.output);
     check(buf_slice(&out));
+    BUG_IF(html_verify(buf_slice(&out), &part, 1, DEPTH) != ERR_OK);
+    BUG_IF(html_verify((struct str){(const char *)data, size}, &part, 1, DEPTH) == ERR_NOMEM);
     buf_free(&out);
     return 0;
 }

@@ -2,7 +2,8 @@
 // SPDX-FileCopyrightText: The ximssd authors
 /*
  * clean_html [INPUT DEPTH OUTPUT]: for tests/html. Reads pieces of HTML, each behind a line with its length in bytes, and answers each
- * with a line "LENGTH CUT ERROR" and the clean form. The numbers are limits. Two parts can be shown: logo@mail and "a b@mail".
+ * with a line "LENGTH CUT ERROR" and the clean form. The numbers are limits. With -v: answers each with
+ * a line "ERROR", what html_verify() says of it. Two parts can be shown: logo@mail and "a b@mail".
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ int main(int argc, char **argv)
         limits =
             (struct html_limits){strtoul(argv[1], NULL, 10), (uint32_t)strtoul(argv[2], NULL, 10),
                                  strtoul(argv[3], NULL, 10)};
+    bool verify = argc == 2;
     buf_init(&out, (size_t)64 << 20);
     while (fgets(line, sizeof line, stdin) != NULL) {
         size_t n = strtoul(line, NULL, 10);
@@ -32,6 +34,13 @@ int main(int argc, char **argv)
             return 2;
         html[n] = '\0';
         buf_clear(&out);
+        if (verify) {
+            puts(err_name(
+                html_verify((struct str){html, n}, parts, ARRAY_LEN(parts), limits.depth)));
+            fflush(stdout);
+            free(html);
+            continue;
+        }
         enum err e =
             html_clean((struct str){html, n}, parts, ARRAY_LEN(parts), &limits, &out, &cut);
         printf("%zu %d %s\n", out.n, cut, err_name(e));

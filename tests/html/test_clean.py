@@ -131,12 +131,47 @@ def test_vectors(clean):
 
 def test_judge():
     """It finds what it is there to find."""
-    for bad in ("<script>", "<p onclick=\"x\">y</p>", "<a href=\"javascript:x\">y</a>", "<a href=\" javascript:x\">y</a>", "<p>", "</p>", "<p><b></p></b>",
-                "<img src=\"http://x\">", "<img src=\"data:image/svg+xml,x\">", "<p style=\"color: url(x)\">y</p>", "<p style=\"position: fixed\">y</p>",
-                "<p style=\"margin: -5px\">y</p>", "<!-- x -->", "<p title=x>y</p>", "<br/>", "a<b", "a>b", "<p title=\"<\">x</p>", "\x00", "<p class=\"a\">b</p>", "<svg></svg>"):
+    for bad in BAD:
         with pytest.raises(AssertionError):
             Cleaner.judge(bad)
     Cleaner.judge("<p style=\"color: rgb(1, 2, 3); font-family: 'a b', serif\">x<br>&lt;<a href=\"mailto:a@b\" rel=\"x\">y</a></p>")
+
+
+BAD = ("<script>", "<script></script>", "<p onclick=\"x\">y</p>", "<a href=\"javascript:x\" rel=\"noopener noreferrer\">y</a>", "<a href=\" javascript:x\">y</a>", "<p>", "</p>", "<p><b></p></b>",
+       "<img src=\"http://x\">", "<img src=\"data:image/svg+xml,x\">", "<p style=\"color: url(x)\">y</p>", "<p style=\"position: fixed\">y</p>", "<p style=\"color: red;\">y</p>",
+       "<p style=\"margin: -5px\">y</p>", "<!-- x -->", "<p title=x>y</p>", "<br/>", "a<b", "a>b", "<p title=\"<\">x</p>", "\x00", "<p class=\"a\">b</p>", "<svg></svg>")
+WORSE = ("&copy;", "&", "&#60;", "'", "\"", "\x7f", "\x85", "<p title=\"a\" title=\"b\">x</p>", "<P>x</P>", "<p >x</p>", "<p  title=\"x\">y</p>", "<p title='x'>y</p>", "<br></br>", "</br>", "<p>x</p", "<p", "<", "<p title=\"x",
+         "<a href=\"http://x\">y</a>", "<a href=\"http://x\" rel=\"noopener\">y</a>", "<a href=\" http://x\" rel=\"noopener noreferrer\">y</a>", "<a href=\"cid:logo@mail\">y</a>", "<img src=\"cid:logo@mail\">",
+         "<img src=\"/Session/1-a/MIME/F/7-02-B/logo.pn\">", "<p width=\"1\">x</p>", "<td width=\"1;\">x</td>", "<b>" * 201 + "</b>" * 201, "\ufffe", b"\xc3", b"\xed\xa0\x80")
+
+
+def test_verify(clean):
+    """What does not come from a cleaner is refused; all that comes from it passes; one byte more or less, and it is another clean form or none."""
+    v = Verifier()
+    for bad in BAD + WORSE:
+        assert v(bad) == "SYNTAX", bad
+    rng = random.Random(3)
+    forms = [clean.raw(one)[0] for one in all_vectors()] + [clean(s) for s in STAYS]
+    for one in forms:
+        assert v(one) == "OK", one
+    for _ in range(3000):
+        one = rng.choice(forms)
+        at = rng.randrange(len(one) + 1)
+        other = one[:at] + rng.choice(["", "<", ">", "\"", "'", "&", " ", "x", "<b>", "</b>", " onclick=\"x\"", "javascript:"]) + one[at + rng.randrange(2):]
+        if v(other) == "OK":
+            Cleaner.judge(other)
+    v.close()
+
+
+class Verifier(Cleaner):
+    def __init__(self):
+        super().__init__("-v")
+
+    def __call__(self, text):
+        data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+        self.p.stdin.write(b"%d\n%s" % (len(data), data))
+        self.p.stdin.flush()
+        return self.p.stdout.readline().decode().strip()
 
 
 STAYS = [
