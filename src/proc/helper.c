@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "codec/digest.h"
+#include "codec/html_job.h"
 #include "codec/mime.h"
 #include "codec/mime_charset.h"
 #include "proc/child.h"
@@ -19,6 +20,7 @@ struct helper {
     uint32_t jobs;
     bool leaving; /* as soon as a keeper says that it may */
     struct buf head, body;
+    struct html_job job;
 };
 
 /* What is parsed without memory lacks something, and that would stay so for ever: better dead, as GLib is too. */
@@ -55,11 +57,35 @@ static void leave_when_told(struct child *c, struct bus_peer *keeper)
         child_leave(c, 0);
 }
 
+static void done(struct child *c, struct bus_peer *to, enum ipc_type type, enum err e, uint32_t seq)
+{
+    struct helper *h = c->data;
+    uint32_t last = ++h->jobs >= JOBS_MAX;
+    bus_put(to, type, (uint32_t)e, seq, (struct str){(const char *)&last, sizeof last});
+    leave_when_told(c, to);
+}
+
+static void clean(struct child *c, struct bus_peer *from, const struct ipc_item *it)
+{
+    struct helper *h = c->data;
+    bool cut;
+    buf_clear(&h->body);
+    enum err e = html_job_read(it->body, &h->job);
+    if (e == ERR_OK)
+        e = html_clean(h->job.html, h->job.parts, h->job.nparts, &html_limits_default, &h->body,
+                       &cut);
+    for (size_t at = 0; e == ERR_OK && at < h->body.n; at += PIECE)
+        bus_put(from, IPC_CLEAN_PIECE, 0, it->seq, str_sub(buf_slice(&h->body), at, PIECE));
+    done(c, from, IPC_CLEANED, e, it->seq);
+}
+
 static void item(struct child *c, struct bus_peer *from, const struct ipc_item *it)
 {
     struct helper *h = c->data;
     if (it->type == IPC_HELPER_MAY)
         child_leave(c, 0);
+    if (it->type == IPC_CLEAN)
+        clean(c, from, it);
     if (it->type != IPC_DIGEST)
         return;
     buf_clear(&h->head);
@@ -69,10 +95,7 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
         give(from, it->seq, 0, &h->head);
         give(from, it->seq, 1, &h->body);
     }
-    uint32_t last = ++h->jobs >= JOBS_MAX;
-    bus_put(from, IPC_DIGEST_DONE, (uint32_t)e, it->seq,
-            (struct str){(const char *)&last, sizeof last});
-    leave_when_told(c, from);
+    done(c, from, IPC_DIGEST_DONE, e, it->seq);
 }
 
 /* A job may be on its way: the keeper says when there is none. */

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proc/keeper_clean.h"
 #include "proc/settings.h"
 
 #define TICK (100 * CLOCK_MS)
@@ -158,6 +159,12 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
         break;
     case IPC_HELPER_LEAVES:
         keeper_helper_leaves(k, from->number);
+        break;
+    case IPC_CLEAN_PIECE:
+        keeper_clean_piece(k, from->number, it);
+        break;
+    case IPC_CLEANED:
+        keeper_cleaned(k, from->number, it);
         break;
     case IPC_DIGEST_DONE:
         keeper_digest_done(k, from->number, it);

@@ -119,6 +119,7 @@ struct delivery {
 
 struct keeper_helper {
     struct delivery *job;
+    struct clean_job *clean; /* or this one (keeper_clean.h) */
     int64_t deadline;
     bool leaving; /* gets no more jobs; a successor comes */
     bool asked;   /* it waits to hear that no job is out */
@@ -145,6 +146,8 @@ struct keeper {
     struct kept *ready, **ready_tail;
     struct delivery *parsing, **parsing_tail; /* wait for a helper */
     struct delivery *storing, **storing_tail; /* wait for the round */
+    struct clean_job *cleaning;               /* wait for a helper */
+    uint32_t clean_seq, clean_count;
     struct keeper_helper helpers[CHILD_PEERS];
     size_t mail[CHILD_PEERS]; /* bytes of messages being delivered, by worker */
     struct timer tick;
@@ -247,6 +250,9 @@ void keeper_digest_done(struct keeper *k, uint32_t helper, const struct ipc_item
 void keeper_helper_leaves(struct keeper *k, uint32_t helper);
 void keeper_helper_up(struct keeper *k, uint32_t helper);
 void keeper_helper_gone(struct keeper *k, uint32_t helper);
+/* Free helpers get what waits. */
+void keeper_jobs_give(struct keeper *k);
+void keeper_cleaned(struct keeper *k, uint32_t helper, const struct ipc_item *it);
 void keeper_jobs_tick(struct keeper *k, int64_t now);
 /* Inside the round of that bank: stores for one recipient after another what waits for it, until `deadline`; one at least. */
 void keeper_store(struct keeper *k, uint32_t bank, int64_t deadline);

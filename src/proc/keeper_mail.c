@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "codec/digest.h"
 #include "proc/keeper.h"
+#include "proc/keeper_clean.h"
 #include "store/mailbox.h"
 #include "store/message.h"
 
@@ -116,14 +117,17 @@ static struct delivery *take(struct keeper *k, struct delivery **at)
     return d;
 }
 
-static void give_jobs(struct keeper *k)
+void keeper_jobs_give(struct keeper *k)
 {
     /* Whoever takes over parses what is left, and begins no job that he could not take over. */
-    int64_t now = k->parsing != NULL ? clock_mono() : 0;
+    int64_t now = k->parsing != NULL || k->cleaning != NULL ? clock_mono() : 0;
     struct delivery **at = &k->parsing;
-    for (uint32_t i = 0; i < CHILD_PEERS && *at != NULL && k->handover == KEEPER_KEEPS; i++) {
+    for (uint32_t i = 0; i < CHILD_PEERS && (*at != NULL || k->cleaning != NULL) &&
+                         k->handover == KEEPER_KEEPS;
+         i++) {
         struct child_peer *p = child_peer(k->c, IPC_ROLE_HELPER, i);
-        if (p == NULL || k->helpers[i].job != NULL || k->helpers[i].leaving)
+        if (p == NULL || k->helpers[i].job != NULL || k->helpers[i].clean != NULL ||
+            k->helpers[i].leaving || keeper_clean_give(k, i, now))
             continue;
         while (*at != NULL && (*at)->not_before > now)
             at = &(*at)->next;
@@ -161,7 +165,7 @@ void keeper_deliver(struct keeper *k, struct bus_peer *worker, const struct ipc_
         return;
     }
     to_parsing(k, d);
-    give_jobs(k);
+    keeper_jobs_give(k);
 }
 
 void keeper_digest_piece(struct keeper *k, uint32_t helper, const struct ipc_item *it)
@@ -174,7 +178,8 @@ void keeper_digest_piece(struct keeper *k, uint32_t helper, const struct ipc_ite
 static void let_helper_go(struct keeper *k, uint32_t helper)
 {
     struct child_peer *p = child_peer(k->c, IPC_ROLE_HELPER, helper);
-    if (k->helpers[helper].job == NULL && k->helpers[helper].asked && p != NULL)
+    if (k->helpers[helper].job == NULL && k->helpers[helper].clean == NULL &&
+        k->helpers[helper].asked && p != NULL)
         bus_put(&p->bus, IPC_HELPER_MAY, 0, 0, STR_NONE);
 }
 
@@ -197,7 +202,18 @@ void keeper_digest_done(struct keeper *k, uint32_t helper, const struct ipc_item
         to_storing(k, d);
     else
         store_unparsed(k, d, err_name(e));
-    give_jobs(k);
+    keeper_jobs_give(k);
+}
+
+void keeper_cleaned(struct keeper *k, uint32_t helper, const struct ipc_item *it)
+{
+    struct ipc_in in = {it->body, false};
+    if (k->helpers[helper].clean == NULL)
+        return;
+    k->helpers[helper].leaving = k->helpers[helper].leaving || ipc_get_u32(&in) != 0;
+    keeper_clean_result(k, helper, it);
+    let_helper_go(k, helper);
+    keeper_jobs_give(k);
 }
 
 void keeper_helper_leaves(struct keeper *k, uint32_t helper)
@@ -209,13 +225,14 @@ void keeper_helper_leaves(struct keeper *k, uint32_t helper)
 void keeper_helper_up(struct keeper *k, uint32_t helper)
 {
     k->helpers[helper].leaving = k->helpers[helper].asked = false;
-    give_jobs(k);
+    keeper_jobs_give(k);
 }
 
 void keeper_helper_gone(struct keeper *k, uint32_t helper)
 {
     struct delivery *d = k->helpers[helper].job;
     k->helpers[helper].job = NULL;
+    keeper_clean_lost(k, helper);
     if (d != NULL && k->helpers[helper].deadline == INT64_MAX)
         store_unparsed(k, d, "its helper was over its time");
     else if (d != NULL)
@@ -227,15 +244,17 @@ void keeper_jobs_tick(struct keeper *k, int64_t now)
     uint32_t role = IPC_ROLE_HELPER;
     for (uint32_t i = 0; i < CHILD_PEERS; i++) {
         struct child_peer *p = child_peer(k->c, IPC_ROLE_HELPER, i);
-        if (k->helpers[i].job == NULL || p == NULL || k->helpers[i].deadline > now)
+        bool busy = k->helpers[i].job != NULL || k->helpers[i].clean != NULL;
+        if (!busy || p == NULL || k->helpers[i].deadline > now)
             continue;
         k->helpers[i].deadline = INT64_MAX; /* said once */
         bus_put(&k->c->master, IPC_STUCK, i, p->bus.generation,
                 (struct str){(const char *)&role, sizeof role});
     }
+    keeper_clean_tick(k, now);
     while (k->parsing != NULL && now - k->parsing->queued > KEEPER_JOB_WAIT)
         store_unparsed(k, take(k, &k->parsing), "no helper is free");
-    give_jobs(k); /* also those whose pause is over */
+    keeper_jobs_give(k); /* also those whose pause is over */
 }
 
 /* --- for a successor */
