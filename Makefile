@@ -196,6 +196,10 @@ $(BUILD)/dump-http1: $(BUILD)/obj/tests/attack/dump_http1.o $$(call libs_upto,co
 $(BUILD)/clean-html: $(BUILD)/obj/tests/html/clean_html.o $$(call libs_upto,codec)
 	@$(link) $(call rev,$(filter %.a,$^)) $(L_tool)
 
+# The page of a message, for tests/html.
+$(BUILD)/format-message: $(BUILD)/obj/tests/html/format_message.o $$(call libs_upto,ximss)
+	@$(link) $(call rev,$(filter %.a,$^)) $(LDLIBS)
+
 # Local times by the table of time zones, for tests/time.
 $(BUILD)/zone-time: $(BUILD)/obj/tests/time/zone_time.o $$(call libs_upto,proc)
 	@$(link) $(call rev,$(filter %.a,$^)) $(LDLIBS)
@@ -216,7 +220,7 @@ $(BUILD)/inject.so: $(INJECT) $(wildcard tests/fault/*.h) tests/fault/calls.tbl 
 	@echo "  LD  $@"
 	@$(CC) -D_GNU_SOURCE -std=c17 -g -O2 -fPIC $(WARN) -shared -o $@ $(INJECT)
 
-tests: $(UNIT) $(REPLAY) $(BUILD)/dump-digest $(BUILD)/dump-web $(BUILD)/dump-http1 $(BUILD)/zone-time $(BUILD)/inject.so $(BUILD)/acts $(BUILD)/same-work $(BUILD)/clean-html
+tests: $(UNIT) $(REPLAY) $(BUILD)/dump-digest $(BUILD)/dump-web $(BUILD)/dump-http1 $(BUILD)/zone-time $(BUILD)/inject.so $(BUILD)/acts $(BUILD)/same-work $(BUILD)/clean-html $(BUILD)/format-message
 
 check: packages-build packages-check
 	@tests/run --build $(BUILD)
