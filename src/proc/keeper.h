@@ -92,6 +92,13 @@ struct exchange {
     struct sending *sending; /* the answer is read from the store meanwhile; NULL: it is not */
 };
 
+/* A request over HTTP that is left to a successor. */
+struct deferred {
+    struct deferred *next;
+    uint32_t worker, worker_generation, conn, seq;
+    struct buf body; /* of the item; secret */
+};
+
 /* Downloads; those that can go on stand in a line. */
 struct senders {
     struct sending *all;
@@ -142,6 +149,8 @@ struct keeper {
     struct idmap exchanges; /* worker and connection -> struct exchange */
     struct gate gate;
     struct binding_host binding_host;
+    struct deferred *deferred, **deferred_tail;
+    size_t deferred_bytes;
     struct senders senders;
     struct kept *ready, **ready_tail;
     struct delivery *parsing, **parsing_tail; /* wait for a helper */
@@ -178,6 +187,8 @@ void keeper_end_by_worker(struct kept *s, enum ipc_why why);
 /* The number of the next question of this session, for the packet's seq. */
 uint32_t keeper_question(struct kept *s);
 void keeper_free_session(struct kept *s);
+/* Over HTTP: no worker has a say about it. */
+void keeper_session_of_no_worker(struct kept *s);
 /* The server ends it. */
 void keeper_end_session(struct kept *s, enum ipc_why why);
 /* Sends what stands in s->out; then END when `last`. */
@@ -202,6 +213,23 @@ void keeper_http_take(struct keeper *k, struct bus_peer *worker, const struct ip
 void keeper_http_credit(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
 void keeper_http_drop(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
 void keeper_http_worker_gone(struct keeper *k, uint32_t worker);
+
+/* --- keeper_http_saved.c: for a successor */
+/* Whoever polls is to ask anew; what comes from now on waits. */
+void keeper_http_hand_begin(struct keeper *k);
+/* false: there is no memory to let it wait. */
+bool keeper_http_defer(struct keeper *k, const struct bus_peer *worker, const struct ipc_item *it);
+void keeper_http_undefer(struct keeper *k, uint32_t worker, uint32_t conn, uint32_t seq);
+/* The part of a session's record. */
+bool keeper_http_put(const struct session *x, uint32_t i, struct buf *b);
+enum err keeper_http_get(struct session *x, struct str body);
+/* Those that are over, but for the reply to their `bye`. */
+enum err keeper_http_get_last(struct keeper *k, uint32_t number, struct str body) CHECKED;
+/* keeper_http.c: one without a binding; NULL: no memory, or no row. */
+struct kept_http *keeper_http_new(struct keeper *k, struct gate_place place);
+void keeper_http_free(struct kept_http *h);
+/* Its times begin. */
+void keeper_http_start(struct kept_http *h, int64_t opened);
 void keeper_exchange_free(struct exchange *x);
 /* The head of its answer and the first bytes of the body. */
 void keeper_exchange_head(struct exchange *x, const struct ipc_http_reply *r);

@@ -13,7 +13,7 @@
  * request has more to do gets <bye/>; the sessions of a worker who does not read go with it. Mail that has no digest yet
  * goes along and is parsed anew; of other mail what was begun is stored and answered.
  *
- * Sessions over HTTP end: their part of a record is to come (ximss/snapshot.h).
+ * Sessions over HTTP: proc/keeper_http_saved.c.
  *
  * When the memfd cannot be made, the sessions end as they do when a keeper dies.
  */
@@ -59,28 +59,21 @@ static enum err get_kept(struct session *x, struct str body)
     s->opened = (int64_t)ipc_get_u64(&in);
     int64_t credit = (int64_t)ipc_get_u64(&in);
     struct str addr = ipc_get_rest(&in);
-    if (in.bad || addr.n != sizeof s->addr || s->worker != x->worker)
+    bool http = s->worker == UINT32_MAX;
+    if (in.bad || addr.n != sizeof s->addr || (!http && s->worker != x->worker))
         return ERR_PACKET;
+    if (http)
+        keeper_session_of_no_worker(s);
     memcpy(s->addr, addr.p, sizeof s->addr);
     if (credit < s->credit) /* the most there is, until now */
         s->credit = credit;
     return ERR_OK;
 }
 
-static const struct snapshot_part parts[] = {{"kept", true, put_kept, get_kept}};
+static const struct snapshot_part parts[] = {{"kept", true, put_kept, get_kept},
+                                             {"http", false, keeper_http_put, keeper_http_get}};
 
 /* --- coming to the end */
-
-/* Sessions over HTTP have no part in a record yet: they end, and who asks for them finds none. */
-static void end_http(struct keeper *k)
-{
-    uint32_t at = 0;
-    struct kept *s;
-    while ((s = idmap_next(&k->sessions, &at)) != NULL) {
-        if (s->http != NULL && s->attached && !s->s->closing)
-            keeper_end_session(s, IPC_WHY_UPGRADE);
-    }
-}
 
 /* Of answers over HTTP whose client takes too long. */
 static void break_exchanges(struct keeper *k)
@@ -142,7 +135,7 @@ static void cut_short(struct keeper *k)
     some_rounds(k, ROUNDS_MAX / 10);
     while ((s = idmap_next(&k->sessions, &at)) != NULL) {
         struct child_peer *w = child_peer(k->c, IPC_ROLE_WORKER, s->worker);
-        if (!is_flushed(w))
+        if (s->http == NULL && !is_flushed(w))
             keeper_end_by_worker(s, IPC_WHY_NO_WORKER);
         else if (!s->s->closing && !snapshot_ready(s->s) && ++n)
             keeper_end_session(s, IPC_WHY_UPGRADE);
@@ -192,7 +185,7 @@ static enum err add_record(struct out *o, struct snapfile_entry entry)
 
 static bool is_handed(const struct kept *s)
 {
-    return s->attached && s->http == NULL;
+    return s->attached;
 }
 
 static enum err add_session(struct out *o, const struct kept *s)
@@ -203,10 +196,34 @@ static enum err add_session(struct out *o, const struct kept *s)
                                    .worker_generation = s->worker_generation,
                                    .flags = s->s->mid_message ? SNAPFILE_MID_MESSAGE : 0};
     enum err e = ERR_OK;
+    if (s->http != NULL)
+        entry.seq = s->http->place.entry;
     o->sessions++;
     if (snapshot_ready(s->s)) /* else it did not even end: whoever reads this tells the client */
         e = snapshot_put(s->s, parts, ARRAY_LEN(parts), &o->b);
     return e == ERR_OK ? add_record(o, entry) : e;
+}
+
+static enum err add_http(struct keeper *k, struct out *o)
+{
+    uint32_t at = 0;
+    const struct kept_http *h;
+    enum err e = ERR_OK;
+    while (e == ERR_OK && (h = idmap_next(&k->http, &at)) != NULL) {
+        if (h->kept != NULL)
+            continue;
+        binding_put(h->b, &o->b);
+        e = add_record(o, (struct snapfile_entry){.kind = SNAPFILE_LAST, .id = h->place.id});
+    }
+    for (const struct deferred *d = k->deferred; e == ERR_OK && d != NULL; d = d->next) {
+        buf_str(&o->b, buf_slice(&d->body));
+        e = add_record(o, (struct snapfile_entry){.kind = SNAPFILE_HTTP,
+                                                  .id = d->conn,
+                                                  .worker = d->worker,
+                                                  .worker_generation = d->worker_generation,
+                                                  .seq = d->seq});
+    }
+    return e;
 }
 
 static enum err add_all(struct keeper *k, struct out *o)
@@ -225,15 +242,21 @@ static enum err add_all(struct keeper *k, struct out *o)
                                                   .worker_generation = d->worker_generation,
                                                   .seq = d->seq});
     }
-    return e;
+    return e == ERR_OK ? add_http(k, o) : e;
 }
 
-static uint32_t count_attached(const struct keeper *k)
+/* Of sessions, over or not, and of requests over HTTP that wait. */
+static uint32_t count_records(const struct keeper *k)
 {
     uint32_t at = 0, n = 0;
     const struct kept *s;
+    const struct kept_http *h;
     while ((s = idmap_next(&k->sessions, &at)) != NULL)
         n += is_handed(s);
+    for (at = 0; (h = idmap_next(&k->http, &at)) != NULL;)
+        n += h->kept == NULL;
+    for (const struct deferred *d = k->deferred; d != NULL; d = d->next)
+        n++;
     return n;
 }
 
@@ -260,7 +283,7 @@ static enum err write_head(struct out *o, uint32_t count, bool whole)
 /* -1: it cannot be made. */
 static int make_file(struct keeper *k, uint32_t *sessions)
 {
-    uint32_t count = count_attached(k) + keeper_unparsed(k);
+    uint32_t count = count_records(k) + keeper_unparsed(k);
     struct out o = {.fd = memfd_create("ximssd-sessions", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
     o.entries = calloc(count + 1, sizeof *o.entries);
     buf_init(&o.b, SNAPFILE_MAX);
@@ -326,6 +349,7 @@ void keeper_hand_begin(struct keeper *k, int64_t within)
     k->handover = KEEPER_DRAINS;
     k->x.pausing = true;
     k->hand_until = clock_mono() + within;
+    keeper_http_hand_begin(k);
     uint32_t at = 0;
     struct kept *s;
     while ((s = idmap_next(&k->sessions, &at)) != NULL)
@@ -339,7 +363,6 @@ void keeper_hand_round(struct keeper *k)
             child_leave(k->c, 0);
         return;
     }
-    end_http(k);
     keeper_round(k);
     if (clock_mono() >= k->hand_until)
         cut_short(k);
@@ -361,6 +384,8 @@ static void lost(struct keeper *k, const struct snapfile_entry *entry)
 {
     struct bus_peer *w = keeper_worker(k, entry->worker, entry->worker_generation);
     struct buf b;
+    if (entry->worker == UINT32_MAX)
+        gate_leave(&k->gate, (struct gate_place){entry->seq, entry->id});
     if (w == NULL)
         return;
     buf_init(&b, IPC_BODY_MAX);
@@ -381,7 +406,8 @@ static bool is_session(const struct keeper *k, const struct snapfile_entry *entr
 static bool fits(const struct kept *s, const struct snapfile_entry *entry)
 {
     return s->s->id == entry->id && s->worker == entry->worker &&
-           s->worker_generation == entry->worker_generation;
+           s->worker_generation == entry->worker_generation &&
+           (s->http != NULL) == (s->worker == UINT32_MAX);
 }
 
 static enum err make_session(struct keeper *k, const struct snapfile_entry *entry,
@@ -404,6 +430,8 @@ static enum err make_session(struct keeper *k, const struct snapfile_entry *entr
         e = idmap_put(&k->sessions, entry->id, s);
     if (e != ERR_OK) {
         session_free(&s->s);
+        if (s->http != NULL)
+            keeper_http_end(s);
         free(s);
         return e;
     }
@@ -425,7 +453,7 @@ static bool take_session(struct keeper *k, const struct snapfile_entry *entry, s
         return false;
     }
     shm_count_add(&k->c->shm, SHM_XIMSS_SESSIONS_ACTIVE, 1);
-    if (keeper_worker(k, s->worker, s->worker_generation) == NULL)
+    if (s->http == NULL && keeper_worker(k, s->worker, s->worker_generation) == NULL)
         keeper_end_by_worker(s, IPC_WHY_NO_WORKER);
     keeper_make_ready(s);
     return true;
@@ -438,15 +466,43 @@ static void take_delivery(struct keeper *k, const struct snapfile_entry *entry, 
         keeper_deliver(k, w, &(struct ipc_item){.seq = entry->seq, .body = record, .fd = -1});
 }
 
+static void take_http(struct keeper *k, const struct snapfile_entry *entry, struct str record)
+{
+    struct bus_peer *w = keeper_worker(k, entry->worker, entry->worker_generation);
+    if (w != NULL && record.p != NULL)
+        keeper_http_take(
+            k, w, &(struct ipc_item){.id = entry->id, .seq = entry->seq, .body = record, .fd = -1});
+}
+
+/* What is no session. false: it is one. */
+static bool take_other(struct keeper *k, const struct snapfile_entry *entry, struct str record)
+{
+    switch (entry->kind) {
+    case SNAPFILE_DELIVERY:
+        take_delivery(k, entry, record);
+        return true;
+    case SNAPFILE_HTTP:
+        take_http(k, entry, record);
+        return true;
+    case SNAPFILE_LAST:
+        if (record.p != NULL && keeper_http_get_last(k, entry->id, record) != ERR_OK)
+            log_write(LOG_PROBLEMS, "KEEPER", entry->id, NULL,
+                      "the last reply of a session is lost");
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void take_all(struct keeper *k, struct snapfile *f)
 {
     struct snapfile_entry entry;
     struct str record;
     uint32_t taken = 0, gone = 0;
     while (snapfile_next(f, &entry, &record)) {
-        if (entry.kind == SNAPFILE_DELIVERY)
-            take_delivery(k, &entry, record);
-        else if (entry.kind == SNAPFILE_SESSION && take_session(k, &entry, record))
+        if (take_other(k, &entry, record))
+            continue;
+        if (entry.kind == SNAPFILE_SESSION && take_session(k, &entry, record))
             taken++;
         else
             gone++;

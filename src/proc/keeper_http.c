@@ -176,7 +176,7 @@ static void life_over(struct timer *t)
         keeper_end_session(h->kept, IPC_WHY_LIFE);
 }
 
-static void http_free(struct kept_http *h)
+void keeper_http_free(struct kept_http *h)
 {
     struct keeper *k = h->k;
     loop_timer_cancel(k->c->loop, &h->idle);
@@ -184,6 +184,8 @@ static void http_free(struct kept_http *h)
     loop_timer_cancel(k->c->loop, &h->poll);
     if (idmap_get(&k->http, h->place.id) == h)
         idmap_remove(&k->http, h->place.id);
+    if (h->row != SHM_NO_ROW)
+        shm_row_free(&k->c->shm, h->row);
     if (h->b != NULL)
         binding_free(&h->b);
     free(h);
@@ -193,7 +195,7 @@ static void idle_over(struct timer *t)
 {
     struct kept_http *h = CONTAINER_OF(t, struct kept_http, idle);
     if (h->kept == NULL)
-        http_free(h); /* nobody has asked for the last reply again */
+        keeper_http_free(h); /* nobody has asked for the last reply again */
     else if (h->b->poller != NULL || h->b->first != NULL || h->downloads != 0)
         arm_idle(h);
     else if (!h->kept->said_end)
@@ -241,42 +243,57 @@ static void publish(struct kept_http *h, const struct ipc_attach *a)
     shm_row_publish(&h->k->c->shm, h->row, &row);
 }
 
-enum err keeper_http_begin(struct kept *s, const struct ipc_attach *a, struct gate_place place)
+struct kept_http *keeper_http_new(struct keeper *k, struct gate_place place)
 {
-    struct keeper *k = s->k;
-    const struct conf *conf = k->c->conf;
     struct kept_http *h = calloc(1, sizeof *h);
     if (h == NULL)
-        return ERR_NOMEM;
+        return NULL;
     h->k = k;
     h->place = place;
     timer_init(&h->idle, idle_over);
     timer_init(&h->life, life_over);
     timer_init(&h->poll, poll_over);
+    h->row = SHM_NO_ROW;
+    if (idmap_put(&k->http, place.id, h) == ERR_OK)
+        return h;
+    free(h);
+    return NULL;
+}
+
+void keeper_http_start(struct kept_http *h, int64_t opened)
+{
+    int64_t life = h->k->c->conf->http.session_life;
+    if (h->kept == NULL) {
+        loop_timer_set(h->k->c->loop, &h->idle, REPLAY_TIME);
+        return;
+    }
+    arm_idle(h);
+    if (life != 0)
+        loop_timer_set_at(h->k->c->loop, &h->life, opened + life);
+    shm_count_add(&h->k->c->shm, SHM_XIMSS_HTTP_SESSIONS_ACTIVE, 1);
+}
+
+enum err keeper_http_begin(struct kept *s, const struct ipc_attach *a, struct gate_place place)
+{
+    struct keeper *k = s->k;
+    struct kept_http *h = keeper_http_new(k, place);
+    if (h == NULL)
+        return ERR_NOMEM;
     h->row = shm_row_alloc(&k->c->shm);
     enum err e = h->row != SHM_NO_ROW ? ERR_OK : ERR_TOO_MANY_SESSIONS;
     if (e == ERR_OK)
         e = binding_new(s->s, &k->binding_host, a->addr, (a->flags & IPC_ATTACH_ANY_IP) == 0,
                         (a->flags & IPC_ATTACH_COOKIE) != 0, &h->b);
-    if (e == ERR_OK)
-        e = idmap_put(&k->http, place.id, h);
     if (e != ERR_OK) {
-        s->s->binding = NULL;
-        binding_free(&h->b);
-        if (h->row != SHM_NO_ROW)
-            shm_row_free(&k->c->shm, h->row);
-        free(h);
+        keeper_http_free(h);
         return e;
     }
     h->b->user = h;
     h->kept = s;
     s->http = h;
-    s->s->idle_timeout = (uint32_t)(conf->http.session_idle / CLOCK_SEC);
+    s->s->idle_timeout = (uint32_t)(k->c->conf->http.session_idle / CLOCK_SEC);
     publish(h, a);
-    arm_idle(h);
-    if (conf->http.session_life != 0)
-        loop_timer_set(k->c->loop, &h->life, conf->http.session_life);
-    shm_count_add(&k->c->shm, SHM_XIMSS_HTTP_SESSIONS_ACTIVE, 1);
+    keeper_http_start(h, loop_now(k->c->loop));
     return ERR_OK;
 }
 
@@ -351,6 +368,7 @@ void keeper_http_end(struct kept *s)
     struct keeper *k = s->k;
     keeper_download_session_gone(h);
     shm_row_free(&k->c->shm, h->row);
+    h->row = SHM_NO_ROW;
     shm_count_sub(&k->c->shm, SHM_XIMSS_HTTP_SESSIONS_ACTIVE, 1);
     if (h->b->s != NULL)
         (void)binding_close(h->b, BINDING_SERVER);
@@ -360,7 +378,7 @@ void keeper_http_end(struct kept *s)
     if (binding_has_reply(h->b) && s->why == IPC_WHY_BYE)
         loop_timer_set(k->c->loop, &h->idle, REPLAY_TIME);
     else
-        http_free(h);
+        keeper_http_free(h);
 }
 
 /* --- packets */
@@ -423,6 +441,11 @@ void keeper_http_take(struct keeper *k, struct bus_peer *worker, const struct ip
     struct ipc_http in;
     if (it->id == 0 || ipc_http_get(it->body, &in) != ERR_OK)
         return;
+    if (k->handover == KEEPER_DRAINS) {
+        if (!keeper_http_defer(k, worker, it))
+            put_head(worker, it->id, it->seq, &(struct ipc_http_reply){.status = 503});
+        return;
+    }
     struct exchange *old = idmap_get(&k->exchanges, key_of(worker->number, it->id));
     if (old != NULL) /* of a connection that a worker before had, or one that was given up */
         keeper_exchange_free(old);
@@ -476,6 +499,8 @@ void keeper_http_drop(struct keeper *k, struct bus_peer *worker, const struct ip
     struct exchange *x = exchange_of(k, worker, it);
     if (x != NULL)
         keeper_exchange_free(x);
+    else
+        keeper_http_undefer(k, worker->number, it->id, it->seq);
 }
 
 void keeper_http_worker_gone(struct keeper *k, uint32_t worker)

@@ -122,8 +122,8 @@ void keeper_jobs_give(struct keeper *k)
     /* Whoever takes over parses what is left, and begins no job that he could not take over. */
     int64_t now = k->parsing != NULL || k->cleaning != NULL ? clock_mono() : 0;
     struct delivery **at = &k->parsing;
-    for (uint32_t i = 0; i < CHILD_PEERS && (*at != NULL || k->cleaning != NULL) &&
-                         k->handover == KEEPER_KEEPS;
+    for (uint32_t i = 0;
+         i < CHILD_PEERS && (*at != NULL || k->cleaning != NULL) && k->handover == KEEPER_KEEPS;
          i++) {
         struct child_peer *p = child_peer(k->c, IPC_ROLE_HELPER, i);
         if (p == NULL || k->helpers[i].job != NULL || k->helpers[i].clean != NULL ||

@@ -155,7 +155,7 @@ static enum err make_session(struct keeper *k, const struct ipc_attach *a, uint3
 }
 
 /* No worker has a say about it, and what it writes is not sent but becomes a reply first. */
-static void belongs_to_no_worker(struct kept *s)
+void keeper_session_of_no_worker(struct kept *s)
 {
     s->worker = UINT32_MAX;
     s->credit = INT64_MAX / 2;
@@ -170,7 +170,7 @@ static enum err make_http_session(struct keeper *k, const struct ipc_attach *a, 
         return e;
     e = make_session(k, a, place.id, out);
     if (e == ERR_OK)
-        belongs_to_no_worker(*out);
+        keeper_session_of_no_worker(*out);
     if (e == ERR_OK && (e = keeper_http_begin(*out, a, place)) != ERR_OK) {
         idmap_remove(&k->sessions, place.id);
         session_free(&(*out)->s);

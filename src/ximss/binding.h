@@ -134,6 +134,19 @@ bool binding_is_secret(const struct binding *b);
 enum err binding_output(struct binding *b, struct str out) CHECKED;
 /* Something asynchronous may be due: if a poll waits, it gets it. */
 void binding_async(struct binding *b);
+/* --- for a keeper's successor (ximss/snapshot.h); in binding_saved.c */
+
+/* No batch, nobody who waits, nothing half said. */
+bool binding_settled(const struct binding *b);
+/* Everything about it, of one that is settled. */
+void binding_put(const struct binding *b, struct buf *to);
+/*
+ * The reverse, for the session of that urlID; s NULL: of one that outlives its session. reply: most bytes of one. ERR_PACKET,
+ * ERR_NOMEM.
+ */
+enum err binding_get(struct str from, struct session *s, const struct binding_host *host,
+                     size_t reply, struct binding **out) CHECKED;
+
 enum binding_end {
     BINDING_BYE,    /* the client's own, its response is in the output */
     BINDING_KILL,   /* the client's own */

@@ -126,7 +126,7 @@ static bool next_request(struct session *s)
 {
     struct req *r;
 
-    if (s->x->pausing)
+    if (s->x->pausing && s->binding == NULL) /* a batch over HTTP comes to its end as a whole */
         return false;
     if (s->queue.n == 0 && (s->binding == NULL || !binding_has_next(s->binding)))
         return false;

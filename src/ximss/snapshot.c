@@ -6,6 +6,7 @@
 
 #include "codec/ipcmsg.h"
 #include "ximss/alert.h"
+#include "ximss/binding.h"
 #include "ximss/fields_xml.h"
 #include "ximss/folder.h"
 #include "ximss/req.h"
@@ -13,12 +14,14 @@
 #define CORE "core"
 
 /* A field that came or went: is it in the record? Then SNAPSHOT_VERSION counts. (64 bit; others follow.) */
-_Static_assert(sizeof(void *) != 8 || sizeof(struct session) == 296, "snapshot.c is told");
+_Static_assert(sizeof(void *) != 8 || sizeof(struct session) == 312, "snapshot.c is told");
 _Static_assert(sizeof(void *) != 8 || sizeof(struct folder) == 56, "snapshot.c is told");
 
 bool snapshot_ready(const struct session *s)
 {
-    if (s->closing || s->binding != NULL || !req_settled(s))
+    if (s->closing || !req_settled(s))
+        return false;
+    if (s->binding != NULL && (s->req != NULL || !binding_settled(s->binding)))
         return false;
     for (uint32_t i = 0; i < s->folder_count; i++)
         if (s->folders[i]->view == NULL || s->folders[i]->busy)
@@ -63,8 +66,7 @@ static enum err get_info(struct ipc_in *in, struct session_info *info)
     info->url_id = ipc_get_str(in);
     info->address = ipc_get_str(in);
     if (in->bad || info->id == 0 || info->account <= 0 || bank > UINT16_MAX ||
-        worker > UINT16_MAX || info->name.n == 0 ||
-        info->url_id.n == 0)
+        worker > UINT16_MAX || info->name.n == 0 || info->url_id.n == 0)
         return ERR_PACKET;
     info->bank = (uint16_t)bank;
     info->worker = (uint16_t)worker;

@@ -24,7 +24,7 @@
 #include "ximss/session.h"
 
 #define SNAPSHOT_VERSION \
-    1u /* of this form, of view_put()'s, of snapfile.h's, and of the keeper's parts */
+    2u /* of this form, of view_put()'s, of snapfile.h's, and of the keeper's parts */
 #define SNAPSHOT_NAME 8
 
 struct snapshot_part {
@@ -48,8 +48,9 @@ struct snapshot_from {
 };
 
 /*
- * Can it be handed over now? Over TCP only, as yet (a part for ximss/binding.h is to come); at the end of a round, when no request runs or only output of it is left, and it is not
- * about to end. With ximss->pausing set, it can be before long.
+ * Can it be handed over now? At the end of a round, when no request runs or only output of it is left, and it is not about to
+ * end; over HTTP, when no batch is left and nobody waits. With ximss->pausing set, it can be before long. What is HTTP's about it is
+ * the caller's part (binding_put()).
  */
 bool snapshot_ready(const struct session *s);
 /* Appends the record of a session that is ready. ERR_NOMEM: `b` is as it was. */
