@@ -7,6 +7,8 @@
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,9 +125,43 @@ static int on_name(SSL *ssl, int *alert, void *arg)
 
 /* --- life */
 
+/*
+ * OpenSSL 3 makes all algorithms of a kind when the first of them is asked for, and what it gets no memory for then is
+ * "unsupported" until the process ends. So that is done here, not in somebody's handshake.
+ */
+#define ALL_OF(KIND)                                          \
+    static void seen_##KIND(EVP_##KIND *method, void *unused) \
+    {                                                         \
+        (void)method;                                         \
+        (void)unused;                                         \
+    }
+ALL_OF(MD)
+ALL_OF(CIPHER)
+ALL_OF(MAC)
+ALL_OF(KDF)
+ALL_OF(RAND)
+ALL_OF(KEYMGMT)
+ALL_OF(KEYEXCH)
+ALL_OF(SIGNATURE)
+ALL_OF(ASYM_CIPHER)
+ALL_OF(KEM)
+#undef ALL_OF
+
 void tls_prepare(void)
 {
     SSL_CTX_free(SSL_CTX_new(TLS_server_method()));
+#define MAKE(KIND) EVP_##KIND##_do_all_provided(NULL, seen_##KIND, NULL)
+    MAKE(MD);
+    MAKE(CIPHER);
+    MAKE(MAC);
+    MAKE(KDF);
+    MAKE(RAND);
+    MAKE(KEYMGMT);
+    MAKE(KEYEXCH);
+    MAKE(SIGNATURE);
+    MAKE(ASYM_CIPHER);
+    MAKE(KEM);
+#undef MAKE
     ERR_clear_error();
 }
 
