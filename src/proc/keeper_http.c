@@ -420,7 +420,8 @@ static void take_rest(struct exchange *x, const struct ipc_http *in)
                               .waits = in->max_wait != 0,
                               .body = in->body};
     arm_idle(h);
-    shm_row_add(&x->k->c->shm, h->row, in->body.n, 0, 1);
+    if (h->kept != NULL)
+        shm_row_add(&x->k->c->shm, h->row, in->body.n, 0, 1);
     enum binding_how how = binding_take(h->b, &ask, &reply);
     if (how == BINDING_WAIT) {
         if (in->kind == IPC_HTTP_POLL) {
