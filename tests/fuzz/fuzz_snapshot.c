@@ -29,6 +29,7 @@ static void look_at(struct session *s)
     struct buf out;
     uint32_t index;
     buf_init(&out, SIZE_MAX);
+    s->zone_known = true; /* there is no store to ask for his */
     session_async(s, &out);
     while (session_async_due(s) && out.n < (1 << 20))
         session_async(s, &out);
