@@ -119,16 +119,15 @@ static struct delivery *take(struct keeper *k, struct delivery **at)
 
 void keeper_jobs_give(struct keeper *k)
 {
-    /* Whoever takes over parses what is left, and begins no job that he could not take over. */
     int64_t now = k->parsing != NULL || k->cleaning != NULL ? clock_mono() : 0;
     struct delivery **at = &k->parsing;
-    for (uint32_t i = 0;
-         i < CHILD_PEERS && (*at != NULL || k->cleaning != NULL) && k->handover == KEEPER_KEEPS;
-         i++) {
+    for (uint32_t i = 0; i < CHILD_PEERS && (*at != NULL || k->cleaning != NULL); i++) {
         struct child_peer *p = child_peer(k->c, IPC_ROLE_HELPER, i);
         if (p == NULL || k->helpers[i].job != NULL || k->helpers[i].clean != NULL ||
             k->helpers[i].leaving || keeper_clean_give(k, i, now))
             continue;
+        if (k->handover != KEEPER_KEEPS)
+            break; /* mail that has no digest yet goes to the successor as it came */
         while (*at != NULL && (*at)->not_before > now)
             at = &(*at)->next;
         if (*at == NULL)
