@@ -276,8 +276,8 @@ static void on_data(struct conn *conn, struct str fresh)
 }
 
 /*
- * Nothing more comes. What is complete is answered, a poll at once: closing the connection of a poll cancels its wait (protocol 1,
- * 4.8).
+ * Nothing more comes. What is complete is answered, but for a poll that waits: closing its connection cancels the wait (protocol
+ * 1, 4.8).
  */
 static void on_eof(struct conn *conn)
 {
@@ -285,7 +285,7 @@ static void on_eof(struct conn *conn)
     c->eof = true;
     if (reads(c) && c->held == NULL)
         http_end(c);
-    else if (c->state == HTTP_WAIT && c->req->what == HTTP_POLL)
+    else if (c->state == HTTP_WAIT && c->req->waits)
         conn_abort(conn);
 }
 

@@ -52,7 +52,7 @@ struct http_req {
     const struct conf_domain *domain; /* target domain */
     uint32_t bank;
     int refused; /* the status, once the request is complete; 0 */
-    bool is_head, is_options, keep_alive, form;
+    bool is_head, is_options, keep_alive, waits;
     bool cors;                /* any origin */
     struct str origin;        /* the one that is allowed; in `head` */
     struct str cookie, basic; /* as sent; in `head`; .p == NULL: none */

@@ -276,6 +276,7 @@ static bool make_question(struct http_conn *c, struct ipc_http *h)
                (sync_async ? IPC_HTTP_SYNC_ASYNC : 0u);
     if (r->what == HTTP_POLL)
         h->max_wait = max_wait(c, &f);
+    r->waits = h->max_wait != 0;
     memcpy(h->addr, r->client.b, sizeof h->addr);
     h->cookie = r->cookie;
     return true;
