@@ -82,7 +82,8 @@ enum ipc_http_kind {
     IPC_HTTP_ASYNC,
     IPC_HTTP_POLL,
     IPC_HTTP_KILL,
-    IPC_HTTP_MIME, /* protocol 2, 9.1 */
+    IPC_HTTP_MIME,   /* protocol 2, 9.1 */
+    IPC_HTTP_UPLOAD, /* 9.2; `folder` is the uploadID, files follow */
     IPC_HTTP_KINDS
 };
 
@@ -101,7 +102,7 @@ struct ipc_http {
     uint8_t addr[16]; /* of the client */
     struct str url_id;
     struct str cookie; /* may be absent */
-    /* of MIME only */
+    /* of MIME and UPLOAD only */
     struct str folder;
     uint32_t ref, uid; /* enum parturl_kind */
     struct str part, name;
@@ -117,6 +118,8 @@ enum err ipc_http_get(struct str body, struct ipc_http *h) CHECKED;
  * IPC_HTTP_WINDOW bytes goes, which HTTP_CREDIT renews.
  */
 #define IPC_HTTP_WINDOW 131072
+/* Of an upload the worker reads no more from its client while the keeper has so much to take. */
+#define IPC_UPLOAD_WINDOW 131072
 
 struct ipc_http_reply {
     uint32_t status;

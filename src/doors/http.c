@@ -32,6 +32,7 @@ void http_req_free(struct http_req **rp)
     if (r == NULL)
         return;
     http_before_free(&r->before);
+    http_upload_free(&r->upload);
     buf_free(&r->login);
     buf_free(&r->head);
     buf_free(&r->body);
@@ -142,6 +143,7 @@ static bool take(struct http_conn *c, struct str *in)
         return false;
     case HTTP1_HEAD:
         c->state = HTTP_BODY;
+        c->seq++;
         http_set_timer(c, c->door->conf->http.body_timeout);
         return http_head(c);
     case HTTP1_BODY:
@@ -149,7 +151,6 @@ static bool take(struct http_conn *c, struct str *in)
             http_set_timer(c, c->door->conf->http.body_timeout);
         return http_body(c, piece);
     case HTTP1_DONE:
-        c->seq++;
         http_request(c);
         return true;
     case HTTP1_BAD:
@@ -458,6 +459,12 @@ void http_door_accept(struct http_door *d, int fd, const struct listen_addr *pee
 
 /* --- packets */
 
+/* The keeper has it already, though it has not all come. */
+static bool uploads(const struct http_conn *c)
+{
+    return c->state == HTTP_BODY && c->req != NULL && c->req->upload != NULL;
+}
+
 static void of_keeper(struct http_conn *c, struct bus_peer *from, const struct ipc_item *it)
 {
     struct ipc_http_reply r;
@@ -469,7 +476,9 @@ static void of_keeper(struct http_conn *c, struct bus_peer *from, const struct i
         http_reply_more(c, it->body);
     else if (it->type == IPC_HTTP_BREAK && c->state == HTTP_SEND) /* what is there is not all */
         conn_abort(&c->conn);
-    else if (it->type == IPC_HTTP_REPLY && c->state == HTTP_WAIT &&
+    else if (it->type == IPC_UPLOAD_MORE && c->req->upload != NULL)
+        http_upload_more(c, it->body);
+    else if (it->type == IPC_HTTP_REPLY && (c->state == HTTP_WAIT || uploads(c)) &&
              ipc_http_reply_get(it->body, &r) == ERR_OK)
         http_reply_begin(c, &r);
 }
@@ -477,7 +486,8 @@ static void of_keeper(struct http_conn *c, struct bus_peer *from, const struct i
 bool http_door_item(struct http_door *d, struct bus_peer *from, const struct ipc_item *it)
 {
     struct http_conn *c = it->id != 0 ? idmap_get(&d->conns, it->id) : NULL;
-    if (it->type == IPC_HTTP_REPLY || it->type == IPC_HTTP_BODY || it->type == IPC_HTTP_BREAK) {
+    if (it->type == IPC_HTTP_REPLY || it->type == IPC_HTTP_BODY || it->type == IPC_HTTP_BREAK ||
+        it->type == IPC_UPLOAD_MORE) {
         if (c != NULL && conn_is_open(&c->conn))
             of_keeper(c, from, it);
         return true;
@@ -505,7 +515,7 @@ static bool is_of(const struct http_conn *c, uint32_t keeper)
 {
     const struct http_door *d = c->door;
     return c->req != NULL && c->req->what > HTTP_LOGIN &&
-           (c->state == HTTP_WAIT || c->state == HTTP_SEND) &&
+           (c->state == HTTP_WAIT || c->state == HTTP_SEND || uploads(c)) &&
            d->host.keeper_number(d->host.ctx, c->req->bank) == keeper;
 }
 

@@ -8,6 +8,7 @@
  *   http_request.c  a request's head and body: which URL is it, may it have that body, to whom does it go
  *   http_reply.c    replies
  *   http_login.c    /XIMSSLogin/: logins (4.3)
+ *   http_upload.c   /Session/ID/UPLOAD/: files (protocol 2, 9.2)
  *   http_before.c   /XIMSSLogin/: operations before login (4.4)
  */
 #include "base/log.h"
@@ -36,10 +37,12 @@ enum http_what {
     HTTP_ASYNC,
     HTTP_POLL,
     HTTP_KILL,
-    HTTP_MIME, /* protocol 2, 9.1 */
+    HTTP_MIME,   /* protocol 2, 9.1 */
+    HTTP_UPLOAD, /* 9.2 */
 };
 
 struct http_before;
+struct http_upload;
 
 /* A request that is served; made when its head is complete. */
 struct http_req {
@@ -53,10 +56,11 @@ struct http_req {
     uint32_t bank;
     int refused; /* the status, once the request is complete; 0 */
     bool is_head, is_options, keep_alive, waits;
-    bool cors;                /* any origin */
-    struct str origin;        /* the one that is allowed; in `head` */
-    struct str cookie, basic; /* as sent; in `head`; .p == NULL: none */
-    struct str range;         /* the same; of GET only */
+    bool cors;                  /* any origin */
+    struct str origin;          /* the one that is allowed; in `head` */
+    struct str cookie, basic;   /* as sent; in `head`; .p == NULL: none */
+    struct str range;           /* the same; of GET only */
+    struct http_upload *upload; /* it comes in */
     /* a login (http_login.c) */
     uint32_t attempt;
     bool as_xml, was_basic, resent;
@@ -133,6 +137,19 @@ void http_refuse(struct http_conn *c, int status, const char *why);
 void http_reply_login_failed(struct http_conn *c, enum err e);
 void http_reply_begin(struct http_conn *c, const struct ipc_http_reply *r);
 void http_reply_more(struct http_conn *c, struct str piece);
+
+/* --- http_upload.c */
+/* The head of one is complete. The status of a refusal, or 0. */
+int http_upload_begin(struct http_conn *c, const struct http1_request *q,
+                      const struct urlpath *path);
+/* A piece of the body. false: it has been answered. */
+bool http_upload_piece(struct http_conn *c, struct str piece);
+/* All of it. */
+void http_upload_end(struct http_conn *c);
+/* The keeper has taken some. */
+void http_upload_more(struct http_conn *c, struct str body);
+uint64_t http_upload_cap(const struct http_conn *c);
+void http_upload_free(struct http_upload **u);
 
 /* --- http_login.c */
 void http_login(struct http_conn *c);

@@ -108,8 +108,10 @@ static void put_more(struct buf *b, struct str fields)
 
 static const char *allowed(const struct http_conn *c)
 {
-    return c->req != NULL && c->req->what == HTTP_MIME ? "GET, HEAD, OPTIONS"
-                                                       : "GET, POST, OPTIONS";
+    enum http_what what = c->req != NULL ? c->req->what : HTTP_NOWHERE;
+    return what == HTTP_MIME     ? "GET, HEAD, OPTIONS"
+           : what == HTTP_UPLOAD ? "POST, OPTIONS"
+                                 : "GET, POST, OPTIONS";
 }
 
 static void put_head(struct http_conn *c, int status, struct str type, struct str cookie,
@@ -228,6 +230,8 @@ void http_reply_begin(struct http_conn *c, const struct ipc_http_reply *r)
         conn_abort(&c->conn);
         return;
     }
+    if (is_early(c)) /* an upload is refused before it has all come */
+        spoil(c);
     http_log(c, LOG_LOW, "%u, %llu bytes", r->status, (unsigned long long)r->length);
     if (str_starts(r->type, STR("text/xml")))
         http_log_body(c, "out", r->body);

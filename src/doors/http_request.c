@@ -46,6 +46,8 @@ static enum http_what find_session(struct http_req *r, const struct urlpath *p)
         return HTTP_POLL;
     if (str_ieq(p->seg[2].text, STR("MIME")) && p->n > 4)
         return HTTP_MIME;
+    if (str_ieq(p->seg[2].text, STR("UPLOAD")) && p->n == 4)
+        return HTTP_UPLOAD;
     return p->n == 3 || (p->n == 4 && p->seg[3].text.n == 0) ? find_word(p->seg[2].text)
                                                              : HTTP_NOWHERE;
 }
@@ -157,6 +159,8 @@ static uint64_t body_cap(const struct http_conn *c)
 {
     if (c->req->what == HTTP_MIME)
         return 0;
+    if (c->req->what == HTTP_UPLOAD)
+        return http_upload_cap(c);
     return c->req->what == HTTP_LOGIN ? c->door->conf->limits.message_before_login
                                       : c->door->conf->limits.message;
 }
@@ -166,7 +170,17 @@ static bool may_be(enum http_what what, enum http1_method method)
 {
     if (what == HTTP_MIME)
         return method == HTTP1_M_GET || method == HTTP1_M_HEAD;
+    if (what == HTTP_UPLOAD)
+        return method == HTTP1_M_POST;
     return what == HTTP_KILL || method == HTTP1_M_GET || method == HTTP1_M_POST;
+}
+
+/* Before the keeper is asked: which one is it? */
+static bool has_keeper(struct http_conn *c)
+{
+    const struct http_door *d = c->door;
+    return urlid_parse(str_of(c->req->url_id), NULL, &c->req->bank) == ERR_OK &&
+           d->host.keeper_number(d->host.ctx, c->req->bank) != UINT32_MAX;
 }
 
 bool http_head(struct http_conn *c)
@@ -206,6 +220,10 @@ bool http_head(struct http_conn *c)
     if (q->length > 0 && (uint64_t)q->length > body_cap(c))
         return answer_head(c, q, 413);
     http1_max_body(c->parser, body_cap(c));
+    if (r->what == HTTP_UPLOAD) {
+        int status = has_keeper(c) ? http_upload_begin(c, q, &path) : 550;
+        return status == 0 || answer_head(c, q, status);
+    }
     if (q->expect_continue && q->length != 0) {
         buf_clear(&c->door->scratch);
         http1out_continue(&c->door->scratch);
@@ -222,6 +240,8 @@ bool http_body(struct http_conn *c, struct str piece)
     size_t was = r->body.n;
     if (r->is_options)
         return true; /* of no use to anybody */
+    if (r->upload != NULL)
+        return http_upload_piece(c, piece);
     if (c->door->input_bytes + piece.n > c->door->conf->limits.input_memory)
         return answer_now(c, 503);
     buf_str(&r->body, piece);
@@ -349,14 +369,6 @@ void http_ask_keeper(struct http_conn *c)
         buf_free(&d->scratch);
 }
 
-/* Before the keeper is asked: which one is it? */
-static bool has_keeper(struct http_conn *c)
-{
-    const struct http_door *d = c->door;
-    return urlid_parse(str_of(c->req->url_id), NULL, &c->req->bank) == ERR_OK &&
-           d->host.keeper_number(d->host.ctx, c->req->bank) != UINT32_MAX;
-}
-
 void http_request(struct http_conn *c)
 {
     struct http_req *r = c->req;
@@ -367,6 +379,8 @@ void http_request(struct http_conn *c)
         http_reply(c, r->refused, STR(""), STR_NONE);
     else if (r->is_options)
         answer_options(c);
+    else if (r->upload != NULL)
+        http_upload_end(c);
     else if (r->what == HTTP_LOGIN)
         http_login(c);
     else if (!has_keeper(c))

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The ximssd authors
 #include "proc/keeper.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -30,6 +31,11 @@ static void take_limits(struct keeper *k)
     l->inline_text = (uint32_t)c->limits.inline_text;
     l->reply = c->http.reply;
     l->reply_kept = c->http.reply_kept;
+    k->x.uploads.limits = (struct upload_limits){.file = c->http.upload_file,
+                                                 .session = c->http.upload_session,
+                                                 .files = c->http.upload_files,
+                                                 .life = c->http.upload_life};
+    k->x.uploads.spool.max = c->http.upload_space;
     k->x.legacy_mailbox = c->server.legacy_mailbox_attributes;
     k->x.version = c->server.version_text.p;
     struct frame_limits xml = settings_frame(c);
@@ -90,6 +96,8 @@ static enum err start(struct child *c)
     k->x.zones = &k->zones;
     k->x.language = language_of;
     k->x.language_arg = k;
+    if (spool_open(&k->x.uploads.spool) != ERR_OK)
+        log_write(LOG_FAILURES, "KEEPER", 0, NULL, "no file for uploads: %s", strerror(errno));
     take_limits(k);
     keeper_http_init(k);
     for (uint32_t bank = 0; bank < c->banks && e == ERR_OK; bank++) {
@@ -123,6 +131,11 @@ static void of_worker(struct keeper *k, struct bus_peer *from, const struct ipc_
         break;
     case IPC_HTTP_CREDIT:
         keeper_http_credit(k, from, it);
+        break;
+    case IPC_UPLOAD_FILE:
+    case IPC_UPLOAD_DATA:
+    case IPC_UPLOAD_END:
+        keeper_upload_item(k, from, it);
         break;
     case IPC_HTTP_DROP:
         keeper_http_drop(k, from, it);
@@ -208,6 +221,7 @@ static void tick(struct timer *t)
     int64_t now = clock_mono();
     keeper_jobs_tick(k, now);
     keeper_questions_late(k, now, false);
+    uploads_tick(&k->x.uploads, now);
     if (now - k->wrote > KEEPER_IDLE)
         keeper_upkeep(k, true, now);
     loop_timer_set(k->c->loop, t, TICK);

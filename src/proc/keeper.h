@@ -72,11 +72,12 @@ struct kept_http {
     struct kept *kept; /* NULL: the session is over */
     struct binding *b;
     struct gate_place place;
-    uint32_t row;        /* in the shared table */
-    uint32_t downloads;  /* that it has now */
-    bool killed;         /* by its client; a request still runs */
-    int64_t polls_since; /* clock_mono(), or 0 */
-    struct timer idle;   /* of the session, then of what outlives it */
+    uint32_t row;                /* in the shared table */
+    uint32_t downloads;          /* that it has now */
+    struct receiving *receiving; /* uploads that come in */
+    bool killed;                 /* by its client; a request still runs */
+    int64_t polls_since;         /* clock_mono(), or 0 */
+    struct timer idle;           /* of the session, then of what outlives it */
     struct timer life;
     struct timer poll;
 };
@@ -87,9 +88,10 @@ struct exchange {
     struct kept_http *h; /* is to answer; NULL: the answer stands in `reply` */
     uint32_t worker, worker_generation, conn, seq;
     struct reply *reply;
-    size_t at;               /* of it, not sent yet */
-    int64_t credit;          /* bytes that may be sent */
-    struct sending *sending; /* the answer is read from the store meanwhile; NULL: it is not */
+    size_t at;                   /* of it, not sent yet */
+    int64_t credit;              /* bytes that may be sent */
+    struct receiving *receiving; /* an upload comes in; NULL: none */
+    struct sending *sending;     /* the answer is read from the store meanwhile; NULL: it is not */
 };
 
 /* A request over HTTP that is left to a successor. */
@@ -231,6 +233,9 @@ void keeper_http_free(struct kept_http *h);
 /* Its times begin. */
 void keeper_http_start(struct kept_http *h, int64_t opened);
 void keeper_exchange_free(struct exchange *x);
+/* The one that the packet is about; NULL: it is over. */
+struct exchange *keeper_exchange_of(struct keeper *k, const struct bus_peer *worker,
+                                    const struct ipc_item *it);
 /* The head of its answer and the first bytes of the body. */
 void keeper_exchange_head(struct exchange *x, const struct ipc_http_reply *r);
 /* An answer without a body of its own; the exchange is over. */
@@ -250,6 +255,16 @@ void keeper_download_end(struct exchange *x);
 void keeper_download_session_gone(struct kept_http *h);
 /* Steps of those that can go on, until `deadline`; one at least. */
 void keeper_download_round(struct keeper *k, int64_t deadline);
+
+/* --- keeper_upload.c: files that come in over HTTP (ximss/uploads.h) */
+/* The exchange's session may be used. */
+void keeper_upload_take(struct exchange *x, const struct ipc_http *in);
+/* UPLOAD_FILE, UPLOAD_DATA, UPLOAD_END */
+void keeper_upload_item(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
+/* The exchange is being freed. */
+void keeper_upload_end(struct exchange *x);
+/* What comes in for it ends early; before the session is freed. */
+void keeper_upload_session_gone(struct kept_http *h);
 
 /* Brings home what the WAL holds, where it is time to (db_upkeep()). */
 void keeper_upkeep(struct keeper *k, bool idle, int64_t now);

@@ -102,11 +102,6 @@ void keeper_download_take(struct exchange *x, const struct ipc_http *in)
     struct kept *kept = x->h->kept;
     struct senders *all = &x->k->senders;
     struct sending *s = NULL;
-    if (kept == NULL || kept->said_end) {
-        keeper_exchange_end(x, 550);
-        return;
-    }
-    shm_row_add(&x->k->c->shm, x->h->row, 0, 0, 1);
     s = calloc(1, sizeof *s);
     if (s == NULL) {
         keeper_exchange_end(x, 503);

@@ -54,6 +54,8 @@ void keeper_exchange_free(struct exchange *x)
     struct keeper *k = x->k;
     if (x->sending != NULL)
         keeper_download_end(x);
+    if (x->receiving != NULL)
+        keeper_upload_end(x);
     if (x->h != NULL)
         forget(x);
     if (idmap_get(&k->exchanges, key_of(x->worker, x->conn)) == x)
@@ -196,7 +198,8 @@ static void idle_over(struct timer *t)
     struct kept_http *h = CONTAINER_OF(t, struct kept_http, idle);
     if (h->kept == NULL)
         keeper_http_free(h); /* nobody has asked for the last reply again */
-    else if (h->b->poller != NULL || h->b->first != NULL || h->downloads != 0)
+    else if (h->b->poller != NULL || h->b->first != NULL || h->downloads != 0 ||
+             h->receiving != NULL)
         arm_idle(h);
     else if (!h->kept->said_end)
         keeper_end_session(h->kept, IPC_WHY_IDLE);
@@ -437,6 +440,21 @@ static void take_rest(struct exchange *x, const struct ipc_http *in)
         keeper_end_session(h->kept, IPC_WHY_TOO_LONG);
 }
 
+static void take_file(struct exchange *x, const struct ipc_http *in)
+{
+    const struct kept *s = x->h->kept;
+    if (s == NULL || s->said_end) {
+        respond(x, 550, NULL);
+        return;
+    }
+    arm_idle(x->h);
+    shm_row_add(&x->k->c->shm, x->h->row, 0, 0, 1);
+    if (in->kind == IPC_HTTP_MIME)
+        keeper_download_take(x, in);
+    else
+        keeper_upload_take(x, in);
+}
+
 void keeper_http_take(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it)
 {
     struct ipc_http in;
@@ -467,13 +485,13 @@ void keeper_http_take(struct keeper *k, struct bus_peer *worker, const struct ip
         respond(x, 550, NULL);
     else if (in.kind == IPC_HTTP_KILL)
         take_kill(x);
-    else if (in.kind == IPC_HTTP_MIME)
-        keeper_download_take(x, &in);
+    else if (in.kind == IPC_HTTP_MIME || in.kind == IPC_HTTP_UPLOAD)
+        take_file(x, &in);
     else
         take_rest(x, &in);
 }
 
-static struct exchange *exchange_of(struct keeper *k, const struct bus_peer *worker,
+struct exchange *keeper_exchange_of(struct keeper *k, const struct bus_peer *worker,
                                     const struct ipc_item *it)
 {
     struct exchange *x =
@@ -486,7 +504,7 @@ void keeper_http_credit(struct keeper *k, struct bus_peer *worker, const struct 
 {
     struct ipc_in in = {it->body, false};
     uint32_t n = ipc_get_u32(&in);
-    struct exchange *x = exchange_of(k, worker, it);
+    struct exchange *x = keeper_exchange_of(k, worker, it);
     if (ipc_in_end(&in) != ERR_OK || x == NULL || (x->reply == NULL && x->sending == NULL))
         return;
     x->credit += n;
@@ -497,7 +515,7 @@ void keeper_http_credit(struct keeper *k, struct bus_peer *worker, const struct 
 
 void keeper_http_drop(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it)
 {
-    struct exchange *x = exchange_of(k, worker, it);
+    struct exchange *x = keeper_exchange_of(k, worker, it);
     if (x != NULL)
         keeper_exchange_free(x);
     else

@@ -484,6 +484,8 @@ void keeper_free_session(struct kept *s)
     if (idmap_get(&k->sessions, s->s->id) == s)
         idmap_remove(&k->sessions, s->s->id);
     shm_count_sub(&k->c->shm, SHM_XIMSS_SESSIONS_ACTIVE, 1);
+    if (s->http != NULL)
+        keeper_upload_session_gone(s->http);
     session_free(&s->s);
     if (s->http != NULL)
         keeper_http_end(s);

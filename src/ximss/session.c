@@ -82,6 +82,7 @@ void session_free(struct session **sp)
     folders_free(s);
     hub_remove(&s->x->hub, s);
     alerts_free(s);
+    uploads_free(s);
     buf_free(&s->queue);
     buf_free(&s->broken);
     free(s->client_name);

@@ -18,6 +18,7 @@ struct store;
 struct req;
 struct folder;
 struct binding;
+struct uploads;
 
 /* What auth says at `attach`; the strings are copied. */
 struct session_info {
@@ -61,6 +62,7 @@ struct session {
 
     struct binding *binding; /* over HTTP (binding.h), the keeper's; NULL: over TCP */
     const struct zone *zone; /* locale.h */
+    struct uploads *uploads; /* files that its client has sent over HTTP (uploads.h); NULL: none */
     struct alerts *alerts;   /* that wait to be shown (alert.h); NULL: none */
 
     struct session *peer;         /* next session of the account (hub) */

@@ -14,7 +14,7 @@
 #define CORE "core"
 
 /* A field that came or went: is it in the record? Then SNAPSHOT_VERSION counts. (64 bit; others follow.) */
-_Static_assert(sizeof(void *) != 8 || sizeof(struct session) == 312, "snapshot.c is told");
+_Static_assert(sizeof(void *) != 8 || sizeof(struct session) == 320, "snapshot.c is told");
 _Static_assert(sizeof(void *) != 8 || sizeof(struct folder) == 56, "snapshot.c is told");
 
 bool snapshot_ready(const struct session *s)

@@ -22,11 +22,20 @@ static const struct ximss_limits defaults = {
     .inline_text = 10u << 20,
 };
 
+static const struct upload_limits upload_defaults = {
+    .file = 30u << 20,
+    .session = 64u << 20,
+    .files = 64,
+    .life = 3600 * CLOCK_SEC,
+};
+
 enum err ximss_init(struct ximss *x)
 {
     *x = (struct ximss){.limits = defaults, .version = "6.3.0"};
     buf_init(&x->scratch, x->limits.answer);
     hub_init(&x->hub);
+    x->uploads.spool.fd = -1;
+    x->uploads.limits = upload_defaults;
     x->parser = xmsg_parser_new();
     return x->parser != NULL ? ERR_OK : ERR_NOMEM;
 }
@@ -34,6 +43,7 @@ enum err ximss_init(struct ximss *x)
 void ximss_free(struct ximss *x)
 {
     hub_free(&x->hub);
+    spool_close(&x->uploads.spool);
     buf_free(&x->scratch);
     xmsg_parser_free(&x->parser);
 }

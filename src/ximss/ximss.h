@@ -7,6 +7,7 @@
  */
 #include "base/buf.h"
 #include "ximss/hub.h"
+#include "ximss/uploads.h"
 
 struct xmsg_parser;
 struct zones;
@@ -42,6 +43,7 @@ struct ximss {
     struct xmsg_parser *parser; /* one, re-used for every message; owned here */
     struct buf scratch;         /* output of the slice that runs now */
     struct hub hub;
+    struct upload_host uploads; /* without a spool at first: nothing can be uploaded */
 };
 
 /* Default limits and version; ERR_NOMEM when the parser cannot be made. */

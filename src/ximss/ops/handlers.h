@@ -43,3 +43,6 @@ enum err op_folder_read(struct req *r) CHECKED;
 /* op_message.c: protocol 2, 5.1, 5.2 */
 enum err op_message_mark(struct req *r) CHECKED;
 enum err op_message_remove(struct req *r) CHECKED;
+
+/* op_upload.c: protocol 2, 9.2 */
+enum err op_upload_remove(struct req *r) CHECKED;

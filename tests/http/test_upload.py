@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The ximssd authors
+"""Files that clients upload over HTTP (protocol 2, 9.2): sets, limits, room on the disk, and what is left after any end."""
+import os
+import random
+import re
+import socket
+import threading
+import time
+
+import pytest
+from weblink import Web, ask, listener, web_port
+from ximss import PATIENCE, Server, wait_for
+
+FILE, SESSION, FILES, SPACE = 128 << 10, 320 << 10, 5, 2 << 20
+LIMITS = "[http]\nupload_file = %d\nupload_session = %d\nupload_files = %d\nupload_space = %d\n" % (FILE, SESSION, FILES, SPACE)
+BLOCK = 64 << 10
+
+
+def form(*files, boundary="----cut"):
+    """multipart/form-data of (field, file name, bytes); without a name: a field of text."""
+    out = b""
+    for field, name, data in files:
+        out += ("--%s\r\nContent-Disposition: form-data; name=\"%s\"" % (boundary, field)).encode()
+        if name is not None:
+            out += ("; filename=\"%s\"\r\nContent-Type: application/x-y" % name).encode()
+        out += b"\r\n\r\n" + data + b"\r\n"
+    return out + ("--%s--\r\n" % boundary).encode(), {"Content-Type": "multipart/form-data; boundary=" + boundary}
+
+
+def spool_of(server):
+    """(path, bytes on the disk) of the files without a name that keepers have for uploads."""
+    found = []
+    for name, pid in server.children().items():
+        if not name.startswith("keeper"):
+            continue
+        for fd in os.listdir("/proc/%d/fd" % pid):
+            path = "/proc/%d/fd/%s" % (pid, fd)
+            target = os.readlink(path)
+            if target.startswith(server.state_dir) and target.endswith("(deleted)") or "spool-" in target:
+                found.append((path, os.stat(path).st_blocks * 512))
+    assert len(found) == 1, found
+    return found[0]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    port = web_port()
+    with Server(tmp_path_factory.mktemp("upload"), conf=listener(port) + LIMITS,
+                server="log_level = problems\nworkers = 1\nkeepers = 1\n", accounts={"dora": "correct-horse"}) as server:
+        yield server, port
+
+
+@pytest.fixture
+def web(world):
+    w = Web(world[1])
+    yield w
+    w.kill()
+    w.close()
+    wait_for(lambda: spool_of(world[0])[1] == 0)
+
+
+def post(web, name, body, headers=None):
+    return ask(web.port, "POST", web.path("UPLOAD/" + name), body, headers or {"Content-Type": "application/x-raw"})
+
+
+def remove(web, name):
+    return web.call('<uploadRemove id="u" uploadID="%s"/>' % name)[-1].get("errorNum")
+
+
+def noise(n, seed=1):
+    return random.Random(seed).randbytes(n)
+
+
+def holds(world, data):
+    with open(spool_of(world[0])[0], "rb") as f:
+        return data in f.read()
+
+
+def test_form(world, web):
+    """200, empty; the bytes are in the spool, and gone from it when the set is removed."""
+    one, other = noise(100000), noise(5000, 2)
+    answer = post(web, "7f3a", *form(("fileData", "beach.jpg", one), ("note", None, b"unused" * 2000), ("x", "b.txt", other)))
+    assert (answer.status, answer.body) == (200, b"")
+    assert holds(world, one) and holds(world, other) and not holds(world, b"unusedunused")
+    assert remove(web, "7f3b") == "578"
+    assert remove(web, "7f3a") is None
+    assert spool_of(world[0])[1] == 0 and not holds(world, one[:100])
+    assert remove(web, "7f3a") == "578"
+
+
+def test_raw(world, web):
+    data = noise(FILE)
+    assert post(web, "raw.1_-", data).status == 200
+    assert holds(world, data[:BLOCK])
+    assert remove(web, "raw.1_-") is None
+    assert post(web, "empty", b"").status == 200
+    assert remove(web, "empty") is None
+
+
+@pytest.mark.parametrize("n, status", [(FILE - 1, 200), (FILE, 200), (FILE + 1, 413)])
+def test_limit_of_a_file(world, web, n, status):
+    assert post(web, "a", noise(n)).status == status
+    assert remove(web, "a") == (None if status == 200 else "578")
+    assert post(web, "a", *form(("f", "x", noise(n)))).status == status
+    assert remove(web, "a") == (None if status == 200 else "578")
+
+
+def test_limit_of_a_session(web):
+    """Sets that no operation has used are not dropped for new ones."""
+    for name in ("a", "b"):
+        assert post(web, name, noise(FILE)).status == 200
+    left = SESSION - 2 * FILE
+    assert post(web, "c", noise(left + 1)).status == 413
+    assert post(web, "c", noise(left)).status == 200
+    assert post(web, "d", b"x").status == 413
+    assert remove(web, "b") is None
+    assert post(web, "d", b"x").status == 200
+
+
+def test_number_of_files(web):
+    """Repeated POSTs add to the set."""
+    for n in range(FILES - 2):
+        assert post(web, "same", b"%d" % n).status == 200
+    assert post(web, "same", *form(*[("f", "n%d" % n, b"x") for n in range(3)])).status == 413
+    assert post(web, "same", *form(*[("f", "n%d" % n, b"x") for n in range(2)])).status == 200
+    assert post(web, "other", b"").status == 413
+    assert remove(web, "same") is None
+    assert post(web, "other", b"").status == 200
+
+
+@pytest.mark.parametrize("name, status", [("a" * 64, 200), ("a" * 65, 404), ("", 404), ("a%20b", 404), ("a%2fb", 404),
+                                          ("..", 200), ("%2e%2e", 200), ("a/b", 404), ("%00", 400), ("a%c3%a9", 404)])
+def test_names(web, name, status):
+    assert post(web, name, b"x").status == status
+
+
+def test_methods_and_sessions(web):
+    for method in ("GET", "HEAD", "PUT", "DELETE"):
+        answer = ask(web.port, method, web.path("UPLOAD/a"))
+        assert (answer.status, answer["Allow"]) == (405, "POST, OPTIONS"), method
+    stranger = web.id[:-1] + ("a" if web.id[-1] != "a" else "b")
+    answer = ask(web.port, "POST", "/Session/%s/UPLOAD/a" % stranger, b"x")
+    assert (answer.status, answer.body) == (550, b"you have been disconnected")
+    assert remove(web, "a") == "578"
+
+
+@pytest.mark.parametrize("body, kind", [
+    (b"--cut\r\nContent-Disposition: form-data; name=a; filename=b\r\n\r\nno end", "multipart/form-data; boundary=cut"),
+    (b"no form at all", "multipart/form-data; boundary=cut"),
+    (b"x", "multipart/form-data"),
+    (form(("only", None, b"text"))[0], "multipart/form-data; boundary=----cut"),
+    (b"--cut\r\nno head\r\n\r\n\r\n--cut--\r\n", "multipart/form-data; boundary=cut"),
+    (b"--cut\r\nContent-Disposition: form-data; name=a; filename=b\r\nContent-Transfer-Encoding: base64\r\n\r\nZg==\r\n--cut--\r\n",
+     "multipart/form-data; boundary=cut"),
+])
+def test_no_form(world, web, body, kind):
+    assert post(web, "bad", body, {"Content-Type": kind}).status == 400
+    assert remove(web, "bad") == "578"
+    assert spool_of(world[0])[1] == 0
+
+
+def raw_link(web, head):
+    link = socket.create_connection(("127.0.0.1", web.port), PATIENCE)
+    link.sendall(("POST %s HTTP/1.1\r\nHost: x\r\n%s\r\n" % (web.path("UPLOAD/cut"), head)).encode())
+    return link
+
+
+@pytest.mark.parametrize("kill", ["client", "session"])
+def test_the_end_in_the_middle(world, web, kill):
+    """What was not complete is nowhere, and its room is free again."""
+    link = raw_link(web, "Content-Length: %d\r\n" % FILE)
+    link.sendall(noise(FILE - 10))
+    wait_for(lambda: spool_of(world[0])[1] >= BLOCK)
+    if kill == "client":
+        link.close()
+        wait_for(lambda: spool_of(world[0])[1] == 0)
+        assert remove(web, "cut") == "578"
+        assert post(web, "a", noise(FILE)).status == post(web, "b", noise(FILE)).status == 200
+        return
+    assert web.kill() == 200
+    assert link.recv(100).startswith(b"HTTP/1.1 550 ")
+    wait_for(lambda: spool_of(world[0])[1] == 0)
+    link.close()
+
+
+def test_chunked_and_in_pieces(world, web):
+    """However the bytes arrive; on a connection that goes on behind it."""
+    data = noise(70000)
+    body, headers = form(("f", "x", data))
+    link = raw_link(web, "Content-Type: %s\r\nTransfer-Encoding: chunked\r\n" % headers["Content-Type"])
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    at, rnd = 0, random.Random(3)
+    while at < len(body):
+        piece = body[at:at + rnd.choice((1, 2, 7, 3000, 40000))]
+        link.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+        at += len(piece)
+    link.sendall(b"0\r\n\r\n")
+    answer = link.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n") and b"\r\nContent-Length: 0\r\n" in answer
+    link.sendall(("POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" % web.path("UPLOAD/cut")).encode())
+    assert link.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert holds(world, data[:BLOCK])
+    link.close()
+    link = raw_link(web, "Transfer-Encoding: chunked\r\n")
+    try:
+        for _ in range(100):
+            link.sendall(b"8000\r\n" + bytes(0x8000) + b"\r\n")
+    except OSError:
+        pass
+    assert link.recv(4096).startswith(b"HTTP/1.1 413 ")
+    link.close()
+
+
+def test_expect(web):
+    """Who may not upload is not asked to."""
+    link = raw_link(web, "Content-Length: 3\r\nExpect: 100-continue\r\n")
+    assert link.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    link.sendall(b"abc")
+    assert link.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
+    link.close()
+    link = raw_link(web, "Content-Length: 99999999\r\nExpect: 100-continue\r\n")
+    assert link.recv(4096).startswith(b"HTTP/1.1 413 ")
+    link.close()
+    web.kill()
+    link = raw_link(web, "Content-Length: 3\r\nExpect: 100-continue\r\n")
+    assert link.recv(4096).startswith(b"HTTP/1.1 550 ")
+    link.close()
+
+
+def test_room_of_all(world):
+    """upload_space, over all sessions of the keeper: 507, and nothing of it is left."""
+    server, port = world
+    webs = [Web(port) for _ in range(8)]
+    got = [post(w, "a%d" % n, noise(FILE)).status for w in webs for n in range(2)]
+    assert got == [200] * (SPACE // FILE)
+    late = Web(port)
+    assert post(late, "b", noise(1)).status == 507
+    assert post(late, "b", *form(("f", "x", noise(FILE)))).status == 507
+    assert remove(late, "b") == "578"
+    assert webs[0].kill() == 200
+    wait_for(lambda: post(late, "b", noise(FILE)).status == 200)
+    assert spool_of(server)[1] <= SPACE + BLOCK
+    for w in [*webs, late]:
+        w.kill()
+    wait_for(lambda: spool_of(server)[1] == 0)
+    assert "upload_space" in server.log()
+
+
+def test_life(tmp_path):
+    """Forgotten when nobody has used it for upload_life; a set that grows is used."""
+    port = web_port()
+    with Server(tmp_path, conf=listener(port) + "[http]\nupload_life = 60s\n", clock=True,
+                server="keepers = 1\n", accounts={"dora": "correct-horse"}) as server:
+        web = Web(port)
+        for name in ("old", "new"):
+            assert post(web, name, noise(100000)).status == 200
+        server.advance(40)
+        assert post(web, "new", b"more").status == 200
+        server.advance(30)
+        wait_for(lambda: remove(web, "old") == "578")
+        assert remove(web, "new") is None
+        web.kill()
+
+
+LARGE = 20 << 20
+
+
+def memory(server):
+    total = 0
+    for name, pid in server.children().items():
+        if name.split()[0] in ("worker", "keeper"):
+            with open("/proc/%d/status" % pid) as f:
+                total += int(re.search(r"^RssAnon:\s+(\d+) kB", f.read(), re.M).group(1)) << 10
+    return total
+
+
+def test_large_ones_cost_no_memory(tmp_path):
+    """Three files of 20 MB in one form, and a keeper that goes on serving; 64 MB are the session's default."""
+    port = web_port()
+    with Server(tmp_path, conf=listener(port), server="keepers = 1\nworkers = 1\n",
+                accounts={"dora": "correct-horse"}) as server:
+        web = Web(port)
+        data = noise(1 << 20) * (LARGE >> 20)
+        body, headers = form(*[("f", "n%d" % n, data) for n in range(3)])
+        web.call('<readTime id="t"/>')
+        before, most, worst = memory(server), 0, 0.0
+        done = []
+        thread = threading.Thread(target=lambda: done.append(post(web, "large", body, headers).status))
+        thread.start()
+        other = Web(port)
+        while thread.is_alive():
+            begin = time.monotonic()
+            other.call('<readTime id="t"/>')
+            worst = max(worst, time.monotonic() - begin)
+            most = max(most, memory(server) - before)
+        thread.join()
+        assert done == [200]
+        assert spool_of(server)[1] >= 3 * LARGE
+        if not os.environ.get("XIMSSD_SANITIZED"):
+            assert most < 4 << 20, most
+        assert worst < 1.0, worst
+        assert post(web, "more", noise(5 << 20)).status == 413
+        assert remove(web, "large") is None
+        assert spool_of(server)[1] == 0
