@@ -8,6 +8,8 @@
  *
  * Both are one slice each: prefsStore is all or nothing, and what an account can have is bounded (store_limits).
  */
+#include <stdlib.h>
+
 #include "codec/xname.h"
 #include "codec/xout.h"
 #include "store/prefs.h"
@@ -137,34 +139,72 @@ static enum err read_one(struct reading *x, struct str name, struct buf *value)
     return e == ERR_NOT_FOUND ? ERR_OK : e;
 }
 
-/* Was it asked for before? */
-static bool is_repeated(const struct xelem *first, const struct xelem *at)
-{
-    struct str name = str_trim(at->text), other;
+struct asked {
+    struct str name; /* .p == NULL: it was asked for before */
+    uint32_t at;
+};
 
-    find_known(&name);
-    for (const struct xelem *e = first; e != at; e = xelem_next(e, "name")) {
-        other = str_trim(e->text);
-        find_known(&other);
-        if (str_eq(name, other))
-            return true;
-    }
-    return false;
+static int by_name(const void *a, const void *b)
+{
+    const struct asked *x = a, *y = b;
+    int c = str_cmp(x->name, y->name);
+
+    return c != 0 ? c : (x->at > y->at) - (x->at < y->at);
 }
 
-static enum err read_named(struct reading *x, const struct xelem *first)
+static int by_place(const void *a, const void *b)
+{
+    const struct asked *x = a, *y = b;
+
+    return (x->at > y->at) - (x->at < y->at);
+}
+
+/* In the order of the request, each once. */
+static void drop_repeated(struct asked *list, uint32_t n)
+{
+    struct str last = STR_NONE;
+
+    qsort(list, n, sizeof *list, by_name);
+    for (uint32_t i = 0; i < n; i++)
+        if (i != 0 && str_eq(list[i].name, last))
+            list[i].name = STR_NONE;
+        else
+            last = list[i].name;
+    qsort(list, n, sizeof *list, by_place);
+}
+
+static enum err list_names(const struct reading *x, const struct xelem *first, struct asked **out,
+                           uint32_t *count)
 {
     uint32_t n = 0, max = store_limits(x->r->s->store)->prefs;
-    struct buf value;
-    enum err e = ERR_OK;
 
     for (const struct xelem *at = first; at != NULL; at = xelem_next(at, "name"))
         if (++n > max)
             return ERR_ATTR_VALUE;
+    *out = arena_array(&x->r->arena, n, sizeof **out);
+    if (*out == NULL)
+        return ERR_NOMEM;
+    *count = n;
+    n = 0;
+    for (const struct xelem *at = first; at != NULL; at = xelem_next(at, "name"), n++) {
+        (*out)[n] = (struct asked){str_trim(at->text), n};
+        find_known(&(*out)[n].name);
+    }
+    drop_repeated(*out, *count);
+    return ERR_OK;
+}
+
+static enum err read_named(struct reading *x, const struct xelem *first)
+{
+    struct asked *list;
+    uint32_t n = 0;
+    struct buf value;
+    enum err e = list_names(x, first, &list, &n);
+
     buf_init(&value, SIZE_MAX);
-    for (const struct xelem *at = first; at != NULL && e == ERR_OK; at = xelem_next(at, "name"))
-        if (!is_repeated(first, at))
-            e = read_one(x, str_trim(at->text), &value);
+    for (uint32_t i = 0; i < n && e == ERR_OK; i++)
+        if (list[i].name.p != NULL)
+            e = read_one(x, list[i].name, &value);
     buf_free(&value);
     return e;
 }
