@@ -119,7 +119,7 @@ void ipc_http_put(struct buf *b, const struct ipc_http *h)
     put_addr(b, h->addr);
     ipc_put_str(b, h->url_id);
     ipc_put_opt(b, h->cookie);
-    if (h->kind == IPC_HTTP_MIME || h->kind == IPC_HTTP_UPLOAD)
+    if (h->kind >= IPC_HTTP_MIME)
         put_part(b, h);
     buf_str(b, h->body);
 }
@@ -134,7 +134,7 @@ enum err ipc_http_get(struct str body, struct ipc_http *h)
     get_addr(&in, h->addr);
     h->url_id = ipc_get_str(&in);
     h->cookie = ipc_get_opt(&in);
-    if (h->kind == IPC_HTTP_MIME || h->kind == IPC_HTTP_UPLOAD)
+    if (h->kind >= IPC_HTTP_MIME)
         get_part(&in, h);
     h->body = ipc_get_rest(&in);
     if (h->kind >= IPC_HTTP_KINDS)

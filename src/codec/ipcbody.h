@@ -83,6 +83,7 @@ enum ipc_http_kind {
     IPC_HTTP_POLL,
     IPC_HTTP_KILL,
     IPC_HTTP_MIME,   /* protocol 2, 9.1 */
+    IPC_HTTP_FORMAT, /* 9.3 */
     IPC_HTTP_UPLOAD, /* 9.2; `folder` is the uploadID, files follow */
     IPC_HTTP_KINDS
 };
@@ -102,7 +103,7 @@ struct ipc_http {
     uint8_t addr[16]; /* of the client */
     struct str url_id;
     struct str cookie; /* may be absent */
-    /* of MIME and UPLOAD only */
+    /* of MIME, FORMAT and UPLOAD only */
     struct str folder;
     uint32_t ref, uid; /* enum parturl_kind */
     struct str part, name;

@@ -38,6 +38,7 @@ enum http_what {
     HTTP_POLL,
     HTTP_KILL,
     HTTP_MIME,   /* protocol 2, 9.1 */
+    HTTP_FORMAT, /* 9.3 */
     HTTP_UPLOAD, /* 9.2 */
 };
 
@@ -117,6 +118,12 @@ void http_set_timer(struct http_conn *c, int64_t delay);
 void http_req_free(struct http_req **r);
 /* What is counted as its input becomes so much. */
 void http_count_input(struct http_conn *c, size_t was, size_t is);
+
+/* A part or a page of a message: it is read only, and what comes out of mail is nobody's page of ours. */
+static inline bool http_is_of_mail(enum http_what what)
+{
+    return what == HTTP_MIME || what == HTTP_FORMAT;
+}
 
 /* --- http_request.c */
 /* The head is complete. false: it has been answered. */

@@ -80,7 +80,7 @@ static void put_cookie(const struct http_conn *c, struct str value, struct buf *
  */
 static void put_policy(const struct http_req *r, struct buf *b)
 {
-    if (r == NULL || r->what != HTTP_MIME) {
+    if (r == NULL || !http_is_of_mail(r->what)) {
         http1out_lit(b, "Cache-Control: no-cache, no-store");
     } else {
         http1out_lit(b, "Cache-Control: private, no-store");
@@ -109,7 +109,7 @@ static void put_more(struct buf *b, struct str fields)
 static const char *allowed(const struct http_conn *c)
 {
     enum http_what what = c->req != NULL ? c->req->what : HTTP_NOWHERE;
-    return what == HTTP_MIME     ? "GET, HEAD, OPTIONS"
+    return http_is_of_mail(what) ? "GET, HEAD, OPTIONS"
            : what == HTTP_UPLOAD ? "POST, OPTIONS"
                                  : "GET, POST, OPTIONS";
 }

@@ -46,6 +46,8 @@ static enum http_what find_session(struct http_req *r, const struct urlpath *p)
         return HTTP_POLL;
     if (str_ieq(p->seg[2].text, STR("MIME")) && p->n > 4)
         return HTTP_MIME;
+    if (str_ieq(p->seg[2].text, STR("FORMAT")) && p->n == 6)
+        return HTTP_FORMAT;
     if (str_ieq(p->seg[2].text, STR("UPLOAD")) && p->n == 4)
         return HTTP_UPLOAD;
     return p->n == 3 || (p->n == 4 && p->seg[3].text.n == 0) ? find_word(p->seg[2].text)
@@ -157,7 +159,7 @@ static void keep_part_fields(struct http_req *r, const struct http1_request *q)
 
 static uint64_t body_cap(const struct http_conn *c)
 {
-    if (c->req->what == HTTP_MIME)
+    if (http_is_of_mail(c->req->what))
         return 0;
     if (c->req->what == HTTP_UPLOAD)
         return http_upload_cap(c);
@@ -168,7 +170,7 @@ static uint64_t body_cap(const struct http_conn *c)
 /* A session may be ended with any method (protocol 1, 4.9). */
 static bool may_be(enum http_what what, enum http1_method method)
 {
-    if (what == HTTP_MIME)
+    if (http_is_of_mail(what))
         return method == HTTP1_M_GET || method == HTTP1_M_HEAD;
     if (what == HTTP_UPLOAD)
         return method == HTTP1_M_POST;
@@ -205,7 +207,7 @@ bool http_head(struct http_conn *c)
     if (e != ERR_OK)
         return answer_head(c, q, e == ERR_NOMEM ? 503 : 400);
     r->what = find_what(r, &path);
-    if (r->what == HTTP_MIME)
+    if (http_is_of_mail(r->what))
         keep_part_fields(r, q);
     http_log(c, LOG_LOW, "%.*s %s", STR_FMT(q->method_name),
              r->what == HTTP_LOGIN     ? "/XIMSSLogin/"
@@ -307,22 +309,31 @@ static bool make_part_question(struct http_conn *c, struct ipc_http *h, struct p
 {
     struct http_req *r = c->req;
     struct urlpath path;
+    uint64_t uid = 0;
+    bool page = r->what == HTTP_FORMAT;
+    uint32_t folder = page ? 4 : 3;
     enum err e = urlpath_parse(&c->door->arena, r->path, &path);
-    if (e == ERR_OK && path.n > 4)
-        e = parturl_parse(path.seg + 4, path.n - 4, ref);
-    if (e != ERR_OK || path.n <= 4)
+    if (e == ERR_OK && path.n <= folder + 1)
+        e = ERR_SYNTAX;
+    if (e == ERR_OK && page)
+        e = str_u64(path.seg[folder + 1].text, UINT32_MAX, &uid);
+    else if (e == ERR_OK)
+        e = parturl_parse(path.seg + folder + 1, path.n - folder - 1, ref);
+    if (e != ERR_OK)
         return answer_now(c, e == ERR_NOMEM ? 503 : 404);
-    *h = (struct ipc_http){.kind = IPC_HTTP_MIME,
+    *h = (struct ipc_http){.kind = page ? IPC_HTTP_FORMAT : IPC_HTTP_MIME,
                            .flags = r->is_head ? IPC_HTTP_HEAD : 0u,
                            .url_id = str_of(r->url_id),
                            .cookie = r->cookie,
-                           .folder = path.seg[3].text,
-                           .ref = ref->kind,
-                           .uid = ref->uid,
-                           .part = parturl_part(ref),
-                           .name = ref->name,
-                           .range = r->range,
+                           .folder = path.seg[folder].text,
+                           .uid = page ? (uint32_t)uid : ref->uid,
                            .body = STR("")};
+    if (!page) {
+        h->ref = ref->kind;
+        h->part = parturl_part(ref);
+        h->name = ref->name;
+        h->range = r->range;
+    }
     memcpy(h->addr, r->client.b, sizeof h->addr);
     return true;
 }
@@ -342,7 +353,7 @@ void http_ask_keeper(struct http_conn *c)
         return;
     }
     arena_reset(&d->arena);
-    if (r->what == HTTP_MIME ? !make_part_question(c, &h, &ref) : !make_question(c, &h))
+    if (http_is_of_mail(r->what) ? !make_part_question(c, &h, &ref) : !make_question(c, &h))
         return;
     buf_clear(&d->scratch);
     ipc_http_put(&d->scratch, &h);

@@ -92,6 +92,7 @@ struct exchange {
     int64_t credit;              /* bytes that may be sent */
     struct receiving *receiving; /* an upload comes in; NULL: none */
     struct sending *sending;     /* the answer is read from the store meanwhile; NULL: it is not */
+    struct formatting *formatting; /* the answer is a page that is being made; NULL: it is not */
 };
 
 /* A request over HTTP that is left to a successor. */
@@ -151,6 +152,7 @@ struct keeper {
     struct idmap exchanges; /* worker and connection -> struct exchange */
     struct gate gate;
     struct binding_host binding_host;
+    struct formatting *formatting; /* all pages that are being made */
     struct deferred *deferred, **deferred_tail;
     size_t deferred_bytes;
     struct senders senders;
@@ -240,8 +242,17 @@ struct exchange *keeper_exchange_of(struct keeper *k, const struct bus_peer *wor
 void keeper_exchange_head(struct exchange *x, const struct ipc_http_reply *r);
 /* An answer without a body of its own; the exchange is over. */
 void keeper_exchange_end(struct exchange *x, uint32_t status);
+/* A reference of the caller's, as it is; 200. only_head: nobody wants the body. */
+void keeper_exchange_page(struct exchange *x, struct reply *reply, struct str type, bool only_head);
 /* The administrator ends it. false: there is no such session over HTTP. */
 bool keeper_http_kick(struct keeper *k, uint32_t session);
+
+/* --- keeper_format.c: messages as pages (ximss/format_html.h) */
+void keeper_format_take(struct exchange *x, const struct ipc_http *in);
+void keeper_format_end(struct exchange *x);
+/* Its pages end early. */
+void keeper_format_session_gone(struct kept_http *h);
+void keeper_format_round(struct keeper *k);
 
 /* --- keeper_download.c: messages and parts over HTTP (ximss/download.h) */
 void keeper_download_init(struct keeper *k);

@@ -54,6 +54,8 @@ void keeper_exchange_free(struct exchange *x)
     struct keeper *k = x->k;
     if (x->sending != NULL)
         keeper_download_end(x);
+    if (x->formatting != NULL)
+        keeper_format_end(x);
     if (x->receiving != NULL)
         keeper_upload_end(x);
     if (x->h != NULL)
@@ -123,17 +125,31 @@ void keeper_exchange_head(struct exchange *x, const struct ipc_http_reply *r)
 }
 
 /* Takes the caller's reference. */
-static void respond(struct exchange *x, uint32_t status, struct reply *reply)
+static void respond_with(struct exchange *x, uint32_t status, struct reply *reply, struct str type,
+                         bool only_head)
 {
     struct ipc_http_reply r = {.status = status};
     x->reply = reply;
     if (reply != NULL) {
         r.length = reply->body.n;
-        r.type = STR("text/xml; charset=utf-8");
-        r.body = next_piece(x);
+        r.type = type;
+        if (only_head)
+            x->at = reply->body.n;
+        else
+            r.body = next_piece(x);
     }
     keeper_exchange_head(x, &r);
     go_on(x);
+}
+
+static void respond(struct exchange *x, uint32_t status, struct reply *reply)
+{
+    respond_with(x, status, reply, STR("text/xml; charset=utf-8"), false);
+}
+
+void keeper_exchange_page(struct exchange *x, struct reply *reply, struct str type, bool only_head)
+{
+    respond_with(x, 200, reply, type, only_head);
 }
 
 void keeper_exchange_end(struct exchange *x, uint32_t status)
@@ -370,6 +386,7 @@ void keeper_http_end(struct kept *s)
     struct kept_http *h = s->http;
     struct keeper *k = s->k;
     keeper_download_session_gone(h);
+    keeper_format_session_gone(h);
     shm_row_free(&k->c->shm, h->row);
     h->row = SHM_NO_ROW;
     shm_count_sub(&k->c->shm, SHM_XIMSS_HTTP_SESSIONS_ACTIVE, 1);
@@ -451,6 +468,8 @@ static void take_file(struct exchange *x, const struct ipc_http *in)
     shm_row_add(&x->k->c->shm, x->h->row, 0, 0, 1);
     if (in->kind == IPC_HTTP_MIME)
         keeper_download_take(x, in);
+    else if (in->kind == IPC_HTTP_FORMAT)
+        keeper_format_take(x, in);
     else
         keeper_upload_take(x, in);
 }
@@ -485,7 +504,7 @@ void keeper_http_take(struct keeper *k, struct bus_peer *worker, const struct ip
         respond(x, 550, NULL);
     else if (in.kind == IPC_HTTP_KILL)
         take_kill(x);
-    else if (in.kind == IPC_HTTP_MIME || in.kind == IPC_HTTP_UPLOAD)
+    else if (in.kind >= IPC_HTTP_MIME)
         take_file(x, &in);
     else
         take_rest(x, &in);

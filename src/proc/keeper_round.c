@@ -356,6 +356,7 @@ void keeper_round(struct keeper *k)
     }
     new_budget(&r);
     keeper_download_round(k, r.deadline);
+    keeper_format_round(k);
     send_events(k);
     keeper_upkeep(k, false, r.now);
     if (k->ready != NULL || k->storing != NULL || k->x.hub.waiting != NULL)

@@ -282,7 +282,7 @@ static void single_problems(void **state)
                     "a.conf:2: bad value 'a..b' for 'domain': not the name of a domain\n");
     assert_problems(
         "[nothing]\nx = 1\n",
-        "a.conf:1: unknown section [nothing]; there are server, tls, login, limits, lmtp, postman, "
+        "a.conf:1: unknown section [nothing]; there are server, tls, login, limits, lmtp, http, postman, "
         "listener NAME and domain NAME\n");
     assert_problems(
         "[server]\nlog = syslog\n",

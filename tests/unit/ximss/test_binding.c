@@ -307,7 +307,7 @@ static void put_batch(enum binding_kind kind, bool numbered, uint64_t seq, bool 
         size_t at = strlen(body);
         snprintf(body + at, sizeof body - at, "<noop id=\"r%d\"/>", d->next_id + i);
     }
-    strcat(body, "</XIMSS>");
+    snprintf(body + strlen(body), sizeof body - strlen(body), "</XIMSS>");
     struct binding_ask q = {.kind = kind,
                             .has_seq = numbered,
                             .seq = seq,
