@@ -465,6 +465,16 @@ static bool uploads(const struct http_conn *c)
     return c->state == HTTP_BODY && c->req != NULL && c->req->upload != NULL;
 }
 
+/* No more comes from the keeper. What is sent so far is not all of a reply. */
+static void give_up(struct http_conn *c)
+{
+    c->req->asked = false;
+    if (c->state == HTTP_SEND)
+        conn_abort(&c->conn);
+    else if (c->state == HTTP_WAIT || uploads(c))
+        http_reply(c, 503, STR(""), STR_NONE);
+}
+
 static void of_keeper(struct http_conn *c, struct bus_peer *from, const struct ipc_item *it)
 {
     struct ipc_http_reply r;
@@ -474,8 +484,8 @@ static void of_keeper(struct http_conn *c, struct bus_peer *from, const struct i
         return;
     if (it->type == IPC_HTTP_BODY && c->state == HTTP_SEND && it->body.n <= c->req->left)
         http_reply_more(c, it->body);
-    else if (it->type == IPC_HTTP_BREAK && c->state == HTTP_SEND) /* what is there is not all */
-        conn_abort(&c->conn);
+    else if (it->type == IPC_HTTP_BREAK)
+        give_up(c);
     else if (it->type == IPC_UPLOAD_MORE && c->req->upload != NULL)
         http_upload_more(c, it->body);
     else if (it->type == IPC_HTTP_REPLY && (c->state == HTTP_WAIT || uploads(c)) &&

@@ -480,7 +480,8 @@ void keeper_http_take(struct keeper *k, struct bus_peer *worker, const struct ip
     if (it->id == 0 || ipc_http_get(it->body, &in) != ERR_OK)
         return;
     if (k->handover == KEEPER_DRAINS) {
-        if (!keeper_http_defer(k, worker, it))
+        /* What follows an upload would come to us, not to the successor. */
+        if (in.kind == IPC_HTTP_UPLOAD || !keeper_http_defer(k, worker, it))
             put_head(worker, it->id, it->seq, &(struct ipc_http_reply){.status = 503});
         return;
     }
