@@ -24,8 +24,9 @@ struct address {
 struct options {
     const char *mode;
     struct address to, lmtp;
-    bool tls, login, hold, has_to, has_lmtp;
+    bool tls, no_login, hold, has_to, has_lmtp;
     bool no_first; /* sessions_first_logins() does nothing */
+    bool mix, resume;
     uint32_t connections;
     uint32_t pipeline;    /* requests in flight per connection */
     uint32_t accounts;    /* bench0@domain ... */
@@ -33,7 +34,7 @@ struct options {
     uint32_t parallel;    /* connections that are being opened at once */
     uint32_t size;        /* bytes of a delivered message */
     double seconds, warm; /* measured time, and time before it */
-    const char *domain, *password;
+    const char *domain, *password, *path;
     pid_t server; /* the master, or 0 */
     char **argv;  /* of mode spawn */
     SSL_CTX *ctx; /* when tls */
@@ -73,9 +74,12 @@ uint64_t server_pss(pid_t master);
 
 /* --- modes */
 
-void run_requests(const struct options *o, const char *element);
+void run_requests(const struct options *o);
 void run_login(const struct options *o);
 void run_idle(const struct options *o);
 void run_lmtp(const struct options *o);
 void run_notify(const struct options *o);
+void run_http_load(const struct options *o);
+void run_polls(const struct options *o);
+void run_connect(const struct options *o);
 void run_spawn(const struct options *o);

@@ -52,6 +52,8 @@ void link_open(struct link *l, const struct address *to, SSL_CTX *ctx, link_fn *
         l->ssl = SSL_new(ctx);
         if (l->ssl == NULL || SSL_set_fd(l->ssl, l->fd) != 1)
             fail("TLS: no memory");
+        if (l->resume != NULL && SSL_set_session(l->ssl, l->resume) != 1)
+            fail("TLS: a session that cannot be resumed");
         SSL_set_connect_state(l->ssl);
     }
     watch(l, EPOLL_CTL_ADD, true);
@@ -61,6 +63,8 @@ void link_close(struct link *l)
 {
     if (l->fd == -1)
         return;
+    if (l->ssl != NULL) /* or its session would not be resumable any more */
+        SSL_set_shutdown(l->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(l->ssl);
     l->ssl = NULL;
     close(l->fd);

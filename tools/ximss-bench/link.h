@@ -2,10 +2,12 @@
 // SPDX-FileCopyrightText: The ximssd authors
 #pragma once
 /*
- * link: the generator's end of a connection, clear or TLS (which is never resumed), without blocking.
+ * link: the generator's end of a connection, clear or TLS, without blocking.
  *
  * One epoll instance for all. Everything that happens to a link is told to its function: it may send and close.
  */
+#include <openssl/ssl.h>
+
 #include "tools/ximss-bench/bench.h"
 
 enum link_event {
@@ -20,6 +22,7 @@ typedef void link_fn(struct link *l, enum link_event what, struct str data);
 struct link {
     link_fn *fn;
     SSL *ssl;
+    SSL_SESSION *resume; /* the caller's; NULL: a full handshake */
     struct buf out;
     int fd; /* -1: closed */
     bool connecting, shaking, writing;

@@ -46,9 +46,9 @@ static void gone(struct session *s)
 
 static void answered(struct session *s, struct str message)
 {
-    if (!str_starts(message, STR("<response id=\"B\"/>")) && s->o->login)
+    if (!str_starts(message, STR("<response id=\"B\"/>")) && !s->o->no_login)
         fail("bye: %.*s", STR_FMT(message));
-    if (!s->o->login) /* an echo closes nothing */
+    if (s->o->no_login) /* an echo closes nothing */
         gone(s);
 }
 

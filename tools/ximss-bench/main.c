@@ -29,22 +29,30 @@ static const char help[] =
     "  idle             sessions that do nothing\n"
     "  lmtp             deliveries; connection i delivers to account i\n"
     "  notify           from a delivery to the event in a session that has the INBOX open\n"
+    "  sync             over HTTP: batches of one noop, over connections that stay open\n"
+    "  get              over HTTP: one file, over connections that stay open; no login\n"
+    "  polls            over HTTP: polls that wait; with --lmtp, from an event to its poll\n"
+    "  connect          over HTTP: connect, one GET, close, again and again; no login\n"
     "  spawn            start and end of a program: ximss-bench spawn [OPTION...] -- PROGRAM "
     "[ARG...]\n"
     "\n"
-    "  -t, --to ADDRESS:PORT    the server's XIMSS listener; IPv6 in brackets\n"
+    "  -t, --to ADDRESS:PORT    the server's XIMSS or HTTP listener; IPv6 in brackets\n"
     "      --lmtp ADDRESS       its LMTP listener: ADDRESS:PORT or the path of a Unix socket\n"
     "      --tls                TLS from the first byte; full handshakes, nothing is verified\n"
     "      --no-login           a server that has no logins (an echo)\n"
     "      --no-first           login: no login of every account before, so that they come at "
     "once\n"
+    "      --mix                sync: each request for the session that has rested longest\n"
+    "      --resume             connect: all TLS sessions but the first are resumed\n"
+    "      --path PATH          get, connect: of the URL; default /\n"
     "  -c, --connections N      default 1\n"
     "  -p, --pipeline N         requests in flight per connection; default 1\n"
     "  -d, --seconds S          time of measuring; default 2\n"
-    "  -w, --warm S             time before it; idle: rest before memory is read; default 0.5\n"
-    "  -n, --count N            notify, spawn: how often; default 200\n"
-    "      --parallel N         idle: logins at once; default 16\n"
-    "  -s, --size BYTES         lmtp, notify: of a message; default 1024\n"
+    "  -w, --warm S             time before it; idle, polls: rest before memory is read; default "
+    "0.5\n"
+    "  -n, --count N            notify, polls, spawn: how often; default 200\n"
+    "      --parallel N         idle, sync, polls: logins at once; default 16\n"
+    "  -s, --size BYTES         lmtp, notify, polls: of a message; default 1024\n"
     "      --accounts N         bench0@DOMAIN to benchN-1@DOMAIN, in turn; default 1\n"
     "      --domain DOMAIN      default harbor.example\n"
     "      --password WORD      of all accounts; default correct-horse\n"
@@ -146,23 +154,43 @@ enum {
     OPT_DOMAIN,
     OPT_PASSWORD,
     OPT_PID,
-    OPT_HOLD
+    OPT_HOLD,
+    OPT_MIX,
+    OPT_RESUME,
+    OPT_PATH
 };
 
-static void option_more(struct options *o, int c)
+/* Those without a value. */
+static bool *flag(struct options *o, int c)
 {
     switch (c) {
     case OPT_TLS:
-        o->tls = true;
-        break;
+        return &o->tls;
     case OPT_NO_LOGIN:
-        o->login = false;
-        break;
+        return &o->no_login;
     case OPT_NO_FIRST:
-        o->no_first = true;
-        break;
+        return &o->no_first;
     case OPT_HOLD:
-        o->hold = true;
+        return &o->hold;
+    case OPT_MIX:
+        return &o->mix;
+    case OPT_RESUME:
+        return &o->resume;
+    default:
+        return NULL;
+    }
+}
+
+static void option_more(struct options *o, int c)
+{
+    bool *set = flag(o, c);
+    if (set != NULL) {
+        *set = true;
+        return;
+    }
+    switch (c) {
+    case OPT_PATH:
+        o->path = optarg;
         break;
     case OPT_PARALLEL:
         o->parallel = number(optarg, 1, 1000);
@@ -244,6 +272,9 @@ static void parse(struct options *o, int argc, char **argv)
                                           {"password", required_argument, NULL, OPT_PASSWORD},
                                           {"server-pid", required_argument, NULL, OPT_PID},
                                           {"hold", no_argument, NULL, OPT_HOLD},
+                                          {"mix", no_argument, NULL, OPT_MIX},
+                                          {"resume", no_argument, NULL, OPT_RESUME},
+                                          {"path", required_argument, NULL, OPT_PATH},
                                           {"help", no_argument, NULL, 'h'},
                                           {"version", no_argument, NULL, 'V'},
                                           {NULL, 0, NULL, 0}};
@@ -253,8 +284,8 @@ static void parse(struct options *o, int argc, char **argv)
         usage("a mode is missing");
     o->mode = argv[optind++];
     o->argv = argv + optind;
-    if (strlen(o->domain) > 253 || strlen(o->password) > 256)
-        usage("the domain or the password is too long");
+    if (strlen(o->domain) > 253 || strlen(o->password) > 256 || strlen(o->path) > 1000)
+        usage("the domain, the password or the path is too long");
 }
 
 static void prepare(struct options *o)
@@ -277,6 +308,29 @@ static void prepare(struct options *o)
     SSL_CTX_set_verify(o->ctx, SSL_VERIFY_NONE, NULL);
 }
 
+/* --- modes */
+
+static const struct mode {
+    const char *name;
+    bool to, lmtp, args; /* has to be given */
+    void (*run)(const struct options *o);
+} modes[] = {
+    {"noop", true, false, false, run_requests},  {"readTime", true, false, false, run_requests},
+    {"login", true, false, false, run_login},    {"idle", true, false, false, run_idle},
+    {"lmtp", false, true, false, run_lmtp},      {"notify", true, true, false, run_notify},
+    {"sync", true, false, false, run_http_load}, {"get", true, false, false, run_http_load},
+    {"polls", true, false, false, run_polls},    {"connect", true, false, false, run_connect},
+    {"spawn", false, false, true, run_spawn}};
+
+static const struct mode *mode_of(const struct options *o)
+{
+    for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+        if (strcmp(o->mode, modes[i].name) == 0)
+            return &modes[i];
+    }
+    usage("unknown mode");
+}
+
 int main(int argc, char **argv)
 {
     struct options o = {.connections = 1,
@@ -287,31 +341,19 @@ int main(int argc, char **argv)
                         .size = 1024,
                         .seconds = 2,
                         .warm = 0.5,
-                        .login = true,
                         .domain = "harbor.example",
-                        .password = "correct-horse"};
+                        .password = "correct-horse",
+                        .path = "/"};
     parse(&o, argc, argv);
-    bool spawns = strcmp(o.mode, "spawn") == 0, delivers = strcmp(o.mode, "lmtp") == 0;
-    bool notify = strcmp(o.mode, "notify") == 0;
-    if (spawns ? o.argv[0] == NULL : o.argv[0] != NULL)
-        usage(spawns ? "spawn what?" : "only spawn takes arguments");
-    if ((!spawns && !delivers && !o.has_to) || ((delivers || notify) && !o.has_lmtp))
+    const struct mode *mode = mode_of(&o);
+    if (mode->args != (o.argv[0] != NULL))
+        usage(mode->args ? "spawn what?" : "only spawn takes arguments");
+    if ((mode->to && !o.has_to) || (mode->lmtp && !o.has_lmtp))
         usage("this mode needs --to, --lmtp or both");
+    if (o.resume && !o.tls)
+        usage("only TLS sessions are resumed");
     prepare(&o);
-    if (strcmp(o.mode, "noop") == 0 || strcmp(o.mode, "readTime") == 0)
-        run_requests(&o, o.mode);
-    else if (strcmp(o.mode, "login") == 0)
-        run_login(&o);
-    else if (strcmp(o.mode, "idle") == 0)
-        run_idle(&o);
-    else if (delivers)
-        run_lmtp(&o);
-    else if (notify)
-        run_notify(&o);
-    else if (spawns)
-        run_spawn(&o);
-    else
-        usage("unknown mode");
+    mode->run(&o);
     SSL_CTX_free(o.ctx);
     return 0;
 }

@@ -72,13 +72,13 @@ static struct client *connect_all(const struct options *o, struct load *load)
     return c;
 }
 
-void run_requests(const struct options *o, const char *element)
+void run_requests(const struct options *o)
 {
-    struct load load = {.answers = o->login && element[0] == 'r' ? 2 : 1};
+    struct load load = {.answers = !o->no_login && o->mode[0] == 'r' ? 2 : 1};
     const bool never = false;
     buf_init(&load.request, 4096);
     buf_init(&load.batch, (size_t)64 << 20);
-    buf_printf(&load.request, "<%s id=\"1\"/>", element);
+    buf_printf(&load.request, "<%s id=\"1\"/>", o->mode);
     buf_char(&load.request, '\0');
     for (uint32_t i = 0; i < o->pipeline; i++)
         buf_str(&load.batch, buf_slice(&load.request));

@@ -60,7 +60,7 @@ static void on_link(struct link *l, enum link_event what, struct str data)
     struct session *s = CONTAINER_OF(l, struct session, l);
     switch (what) {
     case LINK_UP:
-        if (s->o->login)
+        if (!s->o->no_login)
             send_login(s);
         else
             is_up(s);
@@ -105,7 +105,7 @@ static void ignore(struct session *s, struct str message)
 
 void sessions_first_logins(const struct options *o)
 {
-    for (uint32_t i = 0; o->login && !o->no_first && i < o->accounts; i++) {
+    for (uint32_t i = 0; !o->no_login && !o->no_first && i < o->accounts; i++) {
         bool up = false;
         struct session s = {.up = set_flag, .message = ignore, .owner = &up};
         session_open(&s, o, i);
