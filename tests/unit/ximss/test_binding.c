@@ -300,14 +300,14 @@ static void put(struct binding_ask *q, struct ask *a)
 
 static void put_batch(enum binding_kind kind, bool numbered, uint64_t seq, bool sync_async, int n)
 {
-    char body[512] = "<XIMSS>";
+    char body[TEXT] = "<XIMSS>", one[32];
     struct ask *a = new_ask();
 
     for (int i = 0; i < n; i++) {
-        size_t at = strlen(body);
-        snprintf(body + at, sizeof body - at, "<noop id=\"r%d\"/>", d->next_id + i);
+        snprintf(one, sizeof one, "<noop id=\"r%d\"/>", d->next_id + i);
+        append(body, one);
     }
-    snprintf(body + strlen(body), sizeof body - strlen(body), "</XIMSS>");
+    append(body, "</XIMSS>");
     struct binding_ask q = {.kind = kind,
                             .has_seq = numbered,
                             .seq = seq,
