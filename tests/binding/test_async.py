@@ -75,6 +75,33 @@ def test_repeats_run_once(server, session):
     assert session.poll(session.ack).body == EMPTY
 
 
+def test_the_reply_is_cut_at_every_byte(server, session):
+    """Each batch is asked for until its empty reply is there; it has run once, and its one response waits for the poll."""
+    number, whole = 0, None
+    while whole is None or number < whole:
+        number += 1
+        body = xml_body('<mailboxCreate id="%d" mailbox="Cut %d"/>' % (number, number))
+        conn = server.web()
+        conn.send(request("POST", session.target("async", reqSeq=number), body))
+        got = b""
+        while len(got) < number - 1 and (piece := conn.sock.recv(number - 1 - len(got))):
+            got += piece
+        assert len(got) == number - 1
+        conn.cut()
+        conn = server.web()
+        conn.send(request("POST", session.target("async", reqSeq=number), body, {"Connection": "close"}))
+        data = b""
+        while piece := conn.sock.recv(65536):
+            data += piece
+        assert data.startswith(b"HTTP/1.1 200 ") and data.endswith(b"\r\n\r\n")
+        whole = len(data)
+    got = []
+    while len(got) < number:
+        got += session.drain()
+    assert [(e.get("id"), e.get("errorNum")) for e in got] == [(str(n), None) for n in range(1, number + 1)]
+    assert session.poll(session.ack).body == EMPTY
+
+
 def test_500(session):
     session.async_("<XIMSS/>", seq=5)
     for number in (4, 0, "x", "-5"):

@@ -152,6 +152,17 @@ def test_post_is_a_poll_too(server, session):
     assert server.ask("POST", session.target(ackSeq=0, maxWait=20), xml_body('<noop id="1"/>')).body == FIRST
 
 
+def test_notifies_that_nobody_fetches(server, session):
+    """They are one for each folder, however many (part 2, 12.5, 5)."""
+    open_inbox(session, "INBOX-MM-2")
+    for _ in range(12):
+        deliver(server)
+    both = {NOTIFY, NOTIFY.replace(b"MM-1", b"MM-2")}
+    body = session.poll(0).body
+    assert body.startswith(b'<XIMSS respSeq="1">') and body.count(b"<folderReport") == 2 and all(n in body for n in both)
+    assert session.poll(1).body == EMPTY
+
+
 # --- one poll a session
 
 def test_a_new_poll_supersedes(server, session):
@@ -209,8 +220,9 @@ def test_a_batch_that_is_cut_at_every_byte(server, session):
         conn = server.web()
         conn.send(session.poll_request(0, 20))
         got = b""
-        while len(got) < k:
-            got += conn.sock.recv(k - len(got))
+        while len(got) < k and (piece := conn.sock.recv(k - len(got))):
+            got += piece
+        assert len(got) == k
         conn.cut()
         if whole is None:
             conn = server.web()

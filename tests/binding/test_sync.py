@@ -340,8 +340,9 @@ def test_the_reply_is_cut_at_every_byte(server, session):
         conn = server.web()
         conn.send(request("POST", session.target("sync", reqSeq=number), body))
         got = b""
-        while len(got) < k:
-            got += conn.sock.recv(k - len(got))
+        while len(got) < k and (piece := conn.sock.recv(k - len(got))):
+            got += piece
+        assert len(got) == k
         conn.cut()
         again = server.web()
         again.send(request("POST", session.target("sync", reqSeq=number), body))
