@@ -280,10 +280,9 @@ static void single_problems(void **state)
                     "a.conf:2: domain 'AB' is there already, in line 1\n");
     assert_problems("[server]\ndomain = a..b\n",
                     "a.conf:2: bad value 'a..b' for 'domain': not the name of a domain\n");
-    assert_problems(
-        "[nothing]\nx = 1\n",
-        "a.conf:1: unknown section [nothing]; there are server, tls, login, limits, lmtp, http, postman, "
-        "listener NAME and domain NAME\n");
+    assert_problems("[nothing]\nx = 1\n", "a.conf:1: unknown section [nothing]; there are server, "
+                                          "tls, login, limits, lmtp, http, postman, "
+                                          "listener NAME and domain NAME\n");
     assert_problems(
         "[server]\nlog = syslog\n",
         "a.conf:2: bad value for 'log': allowed is stderr, journal, journal:/path or file:/path\n");
