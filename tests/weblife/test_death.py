@@ -55,14 +55,14 @@ def test_a_sync_without_answer(server):
     """Its worker dies while it runs; asked again, through whom ever, it is answered from the store, and has run once."""
     session = server.web_session()
     session.sync("".join(create(i, "M%d" % i) for i in range(30)))
-    slow = create("first", "Once") + "".join('<mailboxList id="%d" filter="*"/>' % i for i in range(800))
+    slow = create("first", "Once") + "".join('<mailboxList id="%d" filter="*"/>' % i for i in range(3000))
     conn, worker = server.web_on()
     conn.send(request("POST", session.target("sync", reqSeq=1), xml_body(slow)))
     wait_for(lambda: (server.row(id=int(session.url_id[:6])) or {}).get("status") == "listing mailboxes")
     kill_worker(server, worker)
     assert lost(conn)
     reply = session.sync(slow, seq=1)
-    assert reply.body.startswith(b'<XIMSS><response id="first"/>') and reply.body.endswith(b'<response id="799"/></XIMSS>')
+    assert reply.body.startswith(b'<XIMSS><response id="first"/>') and reply.body.endswith(b'<response id="2999"/></XIMSS>')
     assert session.sync(slow, seq=1).body == reply.body
     assert errors(session.sync(create("2", "Once"), seq=2).xml) == [("2", 562)]
 
