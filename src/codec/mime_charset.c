@@ -3,7 +3,6 @@
 #include "codec/mime_charset.h"
 
 #include <errno.h>
-#include <glib.h>
 #include <iconv.h>
 
 #include "base/utf8.h"
@@ -68,16 +67,17 @@ static iconv_t handles[ARRAY_LEN(charsets)];
 static bool opened;
 static char fallback[40] = "windows-1252"; /* of 8-bit text without a usable name */
 
-void mime_charset_init(void)
+enum err mime_charset_init(void)
 {
     if (opened)
-        return;
+        return ERR_OK;
     for (size_t i = 0; i < ARRAY_LEN(charsets); i++) {
         handles[i] = iconv_open("UTF-8", charsets[i].iconv_name);
         if (handles[i] == (iconv_t)-1 && errno == ENOMEM)
-            g_error("no memory for a converter from %s", charsets[i].iconv_name);
+            return ERR_NOMEM;
     }
     opened = true;
+    return ERR_OK;
 }
 
 /* Number on the list, or -1. */

@@ -10,8 +10,8 @@
  */
 #include "base/buf.h"
 
-/* Opens the converters; those that the system lacks are then unknown charsets. */
-void mime_charset_init(void);
+/* Opens the converters; those that the system lacks are then unknown charsets. ERR_NOMEM: not all of them. */
+enum err mime_charset_init(void) CHECKED;
 
 /* Is it one of ours, whether or not the system has a converter for it? */
 bool mime_charset_is_listed(struct str name);

@@ -27,7 +27,8 @@ void mime_value_init(void)
 {
     g_log_set_default_handler(glib_says, NULL);
     g_mime_init();
-    mime_charset_init();
+    if (mime_charset_init() != ERR_OK)
+        g_error("no memory for the converters of charsets");
 }
 
 void mime_unfold(struct str raw, struct buf *out)
