@@ -18,6 +18,8 @@ enum {
     IPC_LOGIN_HTTP = 16,   /* a session over HTTP is wanted, */
     IPC_LOGIN_ANY_IP = 32, /* that may be used from any address, */
     IPC_LOGIN_COOKIE = 64, /* that belongs to a cookie */
+    IPC_LOGIN_PROXY_TLS =
+        128, /* a proxy that is believed has ended the client's TLS: as good as ours, for what may be said */
 };
 
 struct ipc_login {

@@ -75,7 +75,7 @@ static void ask_features(struct http_conn *c, const struct xelem *e)
     struct http_req *r = c->req;
     target_domain(c, e);
     buf_clear(&r->login);
-    ipc_put_u32(&r->login, http_link_flags(c) & IPC_LOGIN_TLS);
+    ipc_put_u32(&r->login, http_link_flags(c) & (IPC_LOGIN_TLS | IPC_LOGIN_PROXY_TLS));
     ipc_put_str(&r->login, r->before->domain->name);
     ipc_put_str(&r->login, (struct str){(const char *)r->client.b, sizeof r->client.b});
     http_ask_auth(c, IPC_FEATURES);

@@ -135,7 +135,7 @@ void http_login_item(struct http_conn *c, const struct ipc_item *it)
 uint32_t http_link_flags(const struct http_conn *c)
 {
     if (!conn_is_tls(&c->conn))
-        return 0;
+        return c->req->proxy_tls ? IPC_LOGIN_PROXY_TLS : 0u;
     bool v13 = strcmp(conn_tls_version(&c->conn), "TLSv1.3") == 0;
     return IPC_LOGIN_TLS | (v13 ? IPC_LOGIN_TLS13 : 0u);
 }

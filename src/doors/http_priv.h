@@ -57,6 +57,7 @@ struct http_req {
     uint32_t bank;
     int refused; /* the status, once the request is complete; 0 */
     bool is_head, is_options, keep_alive, waits;
+    bool proxy_tls;             /* the client speaks TLS with a proxy that is believed */
     bool cors;                  /* any origin */
     struct str origin;          /* the one that is allowed; in `head` */
     struct str cookie, basic;   /* as sent; in `head`; .p == NULL: none */

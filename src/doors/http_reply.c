@@ -71,7 +71,8 @@ static void put_cookie(const struct http_conn *c, struct str value, struct buf *
         return;
     buf_printf(b,
                "Set-Cookie: " HTTP_COOKIE "=%.*s; Path=/Session/%s; HttpOnly; SameSite=Lax%s\r\n",
-               STR_FMT(value), c->req->url_id, conn_is_tls(&c->conn) ? "; Secure" : "");
+               STR_FMT(value), c->req->url_id,
+               conn_is_tls(&c->conn) || c->req->proxy_tls ? "; Secure" : "");
 }
 
 /*

@@ -15,6 +15,7 @@
 
 #define PATIENCE \
     (10 * CLOCK_SEC) /* beyond the time of an exchange, when we are the ones to wait for */
+#define LINK_IS_SAFE (IPC_LOGIN_TLS | IPC_LOGIN_PROXY_TLS) /* passwords may travel */
 #define CLEAR_MAX \
     (UINT32_C(1) << 16) /* accounts that are remembered; of further ones nothing is said */
 
@@ -69,7 +70,7 @@ static void note(struct auth_login *l, enum reason why, enum err e)
                          .err = (uint16_t)e,
                          .reason = (uint8_t)why,
                          .method = (uint8_t)l->s.mech,
-                         .link = !l->s.tls                           ? ATTEMPT_CLEAR
+                         .link = (l->flags & IPC_LOGIN_TLS) == 0     ? ATTEMPT_CLEAR
                                  : (l->flags & IPC_LOGIN_TLS13) != 0 ? ATTEMPT_TLS13
                                                                      : ATTEMPT_TLS12};
     struct str name = name_str(&l->s.account.name);
@@ -180,7 +181,7 @@ static bool attach(struct auth_login *l)
         .bank = acc->bank,
         .worker = l->worker,
         .worker_generation = l->worker_generation,
-        .flags = (l->s.tls ? IPC_ATTACH_TLS : 0u) |
+        .flags = ((l->flags & IPC_LOGIN_TLS) != 0 ? IPC_ATTACH_TLS : 0u) |
                  ((l->flags & IPC_LOGIN_TLS13) != 0 ? IPC_ATTACH_TLS13 : 0u) |
                  (l->s.must_change ? IPC_ATTACH_MUST_CHANGE : 0u) |
                  ((l->flags & IPC_LOGIN_HTTP) != 0 ? IPC_ATTACH_HTTP : 0u) |
@@ -406,7 +407,7 @@ void auth_login_begin(struct auth_proc *a, struct bus_peer *worker, const struct
         .nonce = in.nonce,
         .session_id = in.session_id,
         .target_domain = in.domain,
-        .tls = (in.flags & IPC_LOGIN_TLS) != 0,
+        .tls = (in.flags & LINK_IS_SAFE) != 0,
         .can_update = (in.flags & IPC_LOGIN_CAN_UPDATE) != 0,
         .clear_login = clear_rule(a, in.domain),
         .failures = in.failures,
@@ -507,7 +508,7 @@ void auth_features(struct auth_proc *a, struct bus_peer *worker, const struct ip
     if (ipc_in_end(&in) != ERR_OK || addr.n != sizeof ip.b)
         return;
     memcpy(ip.b, addr.p, sizeof ip.b);
-    bool tls = (flags & IPC_LOGIN_TLS) != 0;
+    bool tls = (flags & LINK_IS_SAFE) != 0;
     const struct conf_domain *d = conf_domain_find(a->c->conf, asked);
     if (d == NULL)
         d = &a->c->conf->domains[0];
