@@ -5,6 +5,7 @@
  * http_priv: what the files of the HTTP door share.
  *
  *   http.c          connections: bytes in, requests one after another, times
+ *   http_door.c     all of them together: packets, reload, the end
  *   http_request.c  a request's head and body: which URL is it, may it have that body, to whom does it go
  *   http_reply.c    replies
  *   http_login.c    /XIMSSLogin/: logins (4.3)

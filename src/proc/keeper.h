@@ -244,6 +244,14 @@ void keeper_exchange_head(struct exchange *x, const struct ipc_http_reply *r);
 void keeper_exchange_end(struct exchange *x, uint32_t status);
 /* A reference of the caller's, as it is; 200. only_head: nobody wants the body. */
 void keeper_exchange_page(struct exchange *x, struct reply *reply, struct str type, bool only_head);
+/* Something was asked of it: its idling begins anew. */
+void keeper_http_active(struct kept_http *h);
+/* Its row shows what it does when no request runs. */
+void keeper_http_rests(struct kept_http *h);
+/* Its client ends it. */
+void keeper_http_kill(struct kept *s);
+/* binding_host.answer */
+void keeper_exchange_answer(void *who, enum binding_how how, struct reply *reply);
 /* The administrator ends it. false: there is no such session over HTTP. */
 bool keeper_http_kick(struct keeper *k, uint32_t session);
 
