@@ -230,7 +230,7 @@ san: packages-build packages-check
 	@tests/run --build $(BUILD)/san --not lint,house CC=$(if $(filter file default,$(origin CC)),clang-14,$(CC)) OPT=-O1 SAN="$(SANITIZE)"
 
 # The part of it that every change has to pass (.ci/run): what reads hostile bytes, what is mapped and shared, reload.
-SAN_SHORT := build,unit,replay,attack,lmtp,mail,web,html,tls,scenario,shm,reload
+SAN_SHORT := build,unit,replay,attack,mail,web,html,tls,scenario,shm,binding
 san-short: packages-build packages-check
 	@tests/run --build $(BUILD)/san --only $(SAN_SHORT) CC=$(if $(filter file default,$(origin CC)),clang-14,$(CC)) OPT=-O1 SAN="$(SANITIZE)"
 

@@ -10,9 +10,9 @@ from ximss import Closed, wait_for
 ACCOUNTS = {"dora": "correct-horse"}
 SERVER = "keepers = 1\nworkers = 1\nhelpers = 1\n"
 # (call, what happens to it, which of them, whether the sessions end for sure)
-FAULTS = [("memfd", "ENOMEM", 1, True), ("memfd", "KILL", 1, True), ("write", "ENOSPC", 1, True), ("write", "SHORT", 2, False),
-          ("write", "EINTR", 2, False), ("write", "KILL", 2, True), ("pwrite", "KILL", 1, True), ("sendmsg", "KILL", 2, False)]
+FAULTS = [("memfd", "ENOMEM", 1, True), ("write", "SHORT", 2, False), ("write", "KILL", 2, True), ("sendmsg", "KILL", 2, False)]
 if LONG:
+    FAULTS += [("memfd", "KILL", 1, True), ("write", "ENOSPC", 1, True), ("write", "EINTR", 2, False), ("pwrite", "KILL", 1, True)]
     FAULTS += [("sendmsg", "KILL", n, False) for n in range(1, 12)] + [("malloc", "ENOMEM", n, False) for n in range(1, 60)]
     FAULTS += [("mmap", "ENOMEM", n, False) for n in range(1, 6)]
 
@@ -69,5 +69,5 @@ def test_calls_that_fail(tmp_path):
             server.age()
         assert opened(server).call('<readTime id="t"/>')
         assert "no memory to hand its sessions over: they end" in server.log()
-    assert fired > 4 and lived and ended
+    assert fired >= 3 and lived and ended
     note("a keeper fails while it hands over", faults=fired, sessions_lived=lived, sessions_ended=ended)
