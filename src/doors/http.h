@@ -75,5 +75,5 @@ void http_door_keeper_gone(struct http_door *d, uint32_t keeper);
 void http_door_reload(struct http_door *d, const struct conf *conf);
 /* Connections end as soon as they have their answer; those that wait for nothing end at once. */
 void http_door_stop(struct http_door *d);
-/* All others too. */
+/* All others too; polls with <bye/>, when nobody takes this server's place. */
 void http_door_end(struct http_door *d);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: The ximssd authors
 /* The door as a whole: packets of auth and keepers, what comes and goes, a new configuration, the end. */
+#include <stdio.h>
+
 #include "doors/http_priv.h"
 
 /* --- packets */
@@ -141,10 +143,21 @@ void http_door_reload(struct http_door *d, const struct conf *conf)
         find_domains_again(c, conf);
 }
 
+/* The server goes, and all sessions with it (protocol 1, 4.8). */
+static void say_bye(struct http_conn *c)
+{
+    char body[80];
+    int n = snprintf(body, sizeof body, "<XIMSS respSeq=\"%llu\"><bye/></XIMSS>",
+                     (unsigned long long)c->req->ack + 1);
+    http_reply(c, 200, STR("text/xml; charset=utf-8"), (struct str){body, (size_t)n});
+}
+
 static void end_idle(struct http_conn *c, uint32_t all)
 {
     if (c->state == HTTP_HEAD && c->parser == NULL)
         http_end(c);
+    else if (all != 0 && c->state == HTTP_WAIT && c->req->what == HTTP_POLL && c->door->no_logins)
+        say_bye(c);
     else if (all != 0 && c->state == HTTP_WAIT)
         http_reply(c, 503, STR(""), STR_NONE);
     else if (all != 0)

@@ -56,7 +56,8 @@ struct http_req {
     struct ip client;                 /* who it comes from, through proxies that are believed */
     const struct conf_domain *domain; /* target domain */
     uint32_t bank;
-    int refused; /* the status, once the request is complete; 0 */
+    uint64_t ack; /* of a poll: its ackSeq */
+    int refused;  /* the status, once the request is complete; 0 */
     bool is_head, is_options, keep_alive, waits;
     bool proxy_tls;             /* the client speaks TLS with a proxy that is believed */
     bool cors;                  /* any origin */

@@ -298,8 +298,10 @@ static bool make_question(struct http_conn *c, struct ipc_http *h)
     (void)!urlform_bool(NULL, &f, STR("syncAsync"), &sync_async);
     h->flags = (seq ? IPC_HTTP_SEQ : 0u) | (legal ? 0u : IPC_HTTP_BAD_SEQ) |
                (sync_async ? IPC_HTTP_SYNC_ASYNC : 0u);
-    if (r->what == HTTP_POLL)
+    if (r->what == HTTP_POLL) {
+        r->ack = h->seq;
         h->max_wait = max_wait(c, &f);
+    }
     r->waits = h->max_wait != 0;
     memcpy(h->addr, r->client.b, sizeof h->addr);
     h->cookie = r->cookie;
