@@ -21,18 +21,20 @@ def test_known_values(server):
     for e in messages[0]:
         assert e.attrib == {} and len(e) == 0
         found.setdefault(e.tag, []).append(e.text)
-    assert set(found) == {"language", "charset", "timeZone", "mailboxClass"}
+    assert set(found) == {"language", "charset", "timeZone", "mailboxClass", "presence"}
     assert all(len(set(values)) == len(values) for values in found.values())
     assert found["language"] == ["english"] and "utf-8" in found["charset"]
     for charset in found["charset"]:
         codecs.lookup(charset)
-    for zone in found["timeZone"]:
+    assert {"online", "away"} <= set(found["presence"])
+    assert found["timeZone"][0] == "HostOS"
+    for zone in found["timeZone"][1:]:
         zoneinfo.ZoneInfo(zone)
     assert "Europe/Berlin" in found["timeZone"] and set(found["mailboxClass"]) == CLASSES
 
 
 def test_first_commands_of_the_common_web_client(server):
-    """One batch, as it comes; what is not built yet is an unknown command, and everything else is answered as usual."""
+    """One batch, as it comes."""
     session = server.session()
     session.send_bytes(b"\0".join([
         b'<prefsRead id="1"><name>Language</name></prefsRead>', b'<listKnownValues id="2"/>',
@@ -44,7 +46,7 @@ def test_first_commands_of_the_common_web_client(server):
         messages, response = session.until_response(str(i))
         answers[i] = ([m.tag for m in messages], response.get("errorNum"), response.get("errorText"))
         assert all(m.get("id") == str(i) for m in messages)
-    assert answers[1] == ([], "500", "unknown command")
+    assert answers[1] == (["prefs"], None, None)
     assert answers[2] == (["knownValues"], None, None)
     assert answers[3] == (["mailbox"], None, None) and answers[4] == ([], None, None)
     assert answers[5] == (["folderReport"], None, None) and answers[6] == ([], None, None)
