@@ -7,6 +7,7 @@
 
 #include "base/utf8.h"
 #include "codec/html_table.h"
+#include "codec/html_thin.h"
 
 const struct html_limits html_limits_default = {
     .input = (size_t)1 << 20, .depth = 200, .output = (size_t)4 << 20};
@@ -207,7 +208,7 @@ enum err html_clean(struct str html, const struct html_part *parts, uint32_t npa
                     const struct html_limits *limits, struct buf *out, bool *cut)
 {
     struct str whole = html;
-    struct buf text;
+    struct buf text, room;
     html = utf8_prefix(html, limits->input);
     struct clean x = {.limits = limits,
                       .parts = parts,
@@ -219,13 +220,16 @@ enum err html_clean(struct str html, const struct html_part *parts, uint32_t npa
     buf_init(&x.one, 8 * limits->input + 4096);
     buf_init(&x.value, limits->input + 4096);
     buf_init(&text, limits->input);
+    buf_init(&room, limits->input);
     without_declarations(html, &text);
-    enum err e = text.n != 0 ? parse(&x, buf_slice(&text)) : ERR_OK;
+    struct str thin = html_thin(buf_slice(&text), &room);
+    enum err e = thin.n != 0 ? parse(&x, thin) : ERR_OK;
     while (x.stack.n != 0)
         pop(&x);
-    if (x.stack.failed || x.value.failed || text.failed)
+    if (x.stack.failed || x.value.failed || text.failed || room.failed)
         e = ERR_NOMEM;
     buf_free(&text);
+    buf_free(&room);
     buf_free(&x.stack);
     buf_free(&x.one);
     buf_free(&x.value);

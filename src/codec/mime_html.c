@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: The ximssd authors
+#include "codec/html_thin.h"
 #include "codec/mime_text.h"
 
 #include <libxml/HTMLparser.h>
@@ -147,10 +148,14 @@ static void on_end(void *user, const xmlChar *name)
 void mime_html_text(struct str html, struct buf *out)
 {
     struct html h = {.out = out, .start = out->n};
-    html = str_sub(html, 0, HTML_MAX);
-    htmlParserCtxtPtr c = htmlCreateMemoryParserCtxt(html.p, (int)html.n);
-    if (c == NULL)
+    struct buf room;
+    buf_init(&room, HTML_MAX);
+    html = html_thin(str_sub(html, 0, HTML_MAX), &room);
+    htmlParserCtxtPtr c = html.n != 0 ? htmlCreateMemoryParserCtxt(html.p, (int)html.n) : NULL;
+    if (c == NULL) {
+        buf_free(&room);
         return;
+    }
     htmlCtxtUseOptions(c, HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING |
                               HTML_PARSE_NONET | HTML_PARSE_IGNORE_ENC);
     xmlSwitchEncoding(c, XML_CHAR_ENCODING_UTF8);
@@ -163,4 +168,5 @@ void mime_html_text(struct str html, struct buf *out)
     htmlParseDocument(c);
     c->userData = before;
     htmlFreeParserCtxt(c);
+    buf_free(&room);
 }

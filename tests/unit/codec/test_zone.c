@@ -16,7 +16,7 @@
 static void big(struct buf *b, uint64_t v, int bytes)
 {
     while (bytes-- > 0)
-        buf_char(b, (char)(v >> (8 * bytes)));
+        buf_char(b, bytes < 8 ? (char)(v >> (8 * bytes)) : 0);
 }
 
 static void header(struct buf *b, uint32_t times, uint32_t types, uint32_t chars)
