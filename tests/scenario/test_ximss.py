@@ -29,7 +29,8 @@ def needs_runner(path):
     return any(kind in ("advance", "cram", "say") for _, kind, _, _ in Script(path).steps)
 
 
-PLAYED = [p for p in FILES if not needs_runner(p)]
+# make san-short plays a quarter of them once more: for the server it is the second time, and the script client is the same.
+PLAYED = [p for p in FILES if not needs_runner(p)][::4 if os.environ.get("XIMSSD_SOME") else 1]
 
 
 def ximss(*args, stdin=""):
