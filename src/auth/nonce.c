@@ -105,7 +105,7 @@ static bool is_ours(const struct nonces *n, struct str text, bool tls, int64_t *
 static uint32_t slot_of(const struct nonces *n, int which, uint64_t random)
 {
     uint32_t at = (uint32_t)random & (n->size - 1);
-    while (n->used[which][at] != 0 && n->used[which][at] != random)
+    while (n->used[which][at].random != 0 && n->used[which][at].random != random)
         at = (at + 1) & (n->size - 1);
     return at;
 }
@@ -116,7 +116,7 @@ static void turn(struct nonces *n, int64_t now)
     int64_t period = now / (NONCE_LIFE_S * NS);
     if (period <= n->period) /* never back: what was used stays used */
         return;
-    uint64_t *old = n->used[1];
+    struct nonce_slot *old = n->used[1];
     if (period == n->period + 1) {
         n->used[1] = n->used[0];
         n->count[1] = n->count[0];
@@ -130,7 +130,7 @@ static void turn(struct nonces *n, int64_t now)
     n->period = period;
 }
 
-enum err nonce_use(struct nonces *n, struct str text, bool tls, int64_t now)
+enum err nonce_use(struct nonces *n, struct str text, bool tls, uint64_t by, int64_t now)
 {
     int64_t made;
     uint64_t random;
@@ -140,12 +140,15 @@ enum err nonce_use(struct nonces *n, struct str text, bool tls, int64_t now)
     if (age < 0 || age >= NONCE_LIFE_S)
         return ERR_AUTH_FAILED;
     turn(n, now);
-    uint32_t at = slot_of(n, 0, random);
-    if (n->used[0][at] != 0 || n->used[1][slot_of(n, 1, random)] != 0)
-        return ERR_AUTH_FAILED;
+    struct nonce_slot *slot = &n->used[0][slot_of(n, 0, random)];
+    const struct nonce_slot *before = &n->used[1][slot_of(n, 1, random)];
+    if (slot->random != 0 || before->random != 0) {
+        const struct nonce_slot *was = slot->random != 0 ? slot : before;
+        return by != 0 && was->by == by ? ERR_OK : ERR_AUTH_FAILED;
+    }
     if (n->count[0] >= n->size / 4 * 3)
         return ERR_AUTH_FAILED;
-    n->used[0][at] = random;
+    *slot = (struct nonce_slot){random, by};
     n->count[0]++;
     return ERR_OK;
 }

@@ -18,8 +18,13 @@
 #define NONCE_MAX    64    /* with the zero byte */
 #define NONCE_USED   32768 /* default: uses remembered per 5 minutes */
 
+struct nonce_slot {
+    uint64_t random; /* 0: free */
+    uint64_t by;
+};
+
 struct nonces {
-    uint64_t *used[2]; /* this period's and the last one's random parts; 0: free */
+    struct nonce_slot *used[2]; /* this period's and the last one's */
     uint32_t count[2];
     uint32_t size;  /* slots of each, power of two; 3/4 of it are filled at most */
     int64_t period; /* now / life of used[0] */
@@ -31,6 +36,8 @@ enum err nonces_init(struct nonces *n, uint32_t uses) CHECKED;
 void nonces_free(struct nonces *n);
 /* now: clock_mono(), here and below. Returns the length; zero-terminated. */
 size_t nonce_make(const struct nonces *n, bool tls, int64_t now, char to[NONCE_MAX]);
-/* Uses it up. ERR_AUTH_FAILED: not ours, expired, other link kind, used before, or the memory is
- * full. */
-enum err nonce_use(struct nonces *n, struct str text, bool tls, int64_t now) CHECKED;
+/*
+ * Uses it up. by: a number of the attempt: a login whose keeper dies is put to auth once more (design 2.3), and is the same
+ * attempt then; 0 is like no other. ERR_AUTH_FAILED: not ours, expired, other link kind, used by another attempt, or the memory is full.
+ */
+enum err nonce_use(struct nonces *n, struct str text, bool tls, uint64_t by, int64_t now) CHECKED;

@@ -79,6 +79,7 @@ struct sasl_login {
     bool exempt;                       /* the address is in client_addresses: not counted */
     enum sasl_clear_login clear_login; /* of the target domain */
     uint32_t failures;                 /* on this connection so far */
+    uint64_t attempt; /* a number that no other attempt has, the same when it is put again; or 0 */
 };
 
 enum sasl_next { SASL_CHALLENGE, SASL_CHECK, SASL_SESSION, SASL_DONE };

@@ -147,7 +147,7 @@ enum sasl_next sasl_start_nonce(struct sasl *s, struct sasl_env *env, const stru
     struct buf hex;
     if (in->user_name.p == NULL || in->auth_data.p == NULL)
         return sasl_done(s, env, ERR_ATTR_MISSING, now);
-    bool fresh = nonce_use(env->nonces, in->nonce, s->tls, now) == ERR_OK;
+    bool fresh = nonce_use(env->nonces, in->nonce, s->tls, in->attempt, now) == ERR_OK;
     enum err e = sasl_decode(&hex, in->auth_data);
     if (e != ERR_OK)
         return sasl_done(s, env, e, now);

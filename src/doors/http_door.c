@@ -79,7 +79,9 @@ static bool is_of(const struct http_conn *c, uint32_t keeper)
 
 static void ask_again(struct http_conn *c, uint32_t keeper)
 {
-    if (is_of(c, keeper) && !c->req->asked)
+    if (c->state == HTTP_WAIT && c->req->what == HTTP_LOGIN)
+        http_login_keeper_up(c);
+    else if (is_of(c, keeper) && !c->req->asked)
         http_ask_keeper(c);
 }
 

@@ -32,16 +32,30 @@ void http_ask_auth(struct http_conn *c, enum ipc_type type)
         bus_put(a, type, c->id, r->attempt, buf_slice(&r->login));
 }
 
-void http_login_again(struct http_conn *c)
+static void put_again(struct http_conn *c, enum ipc_type type)
 {
     struct http_door *d = c->door;
-    struct http_req *r = c->req;
     struct bus_peer *a = d->host.auth(d->host.ctx);
-    if (r->resent || r->verdict != ERR_OK || a == NULL)
-        return;
-    r->resent = true;
-    bus_put(a, r->before != NULL && http_before_asks_features(r->before) ? IPC_FEATURES : IPC_LOGIN,
-            c->id, r->attempt, buf_slice(&r->login));
+    if (c->req->verdict == ERR_OK && c->req->attempt != 0 && a != NULL)
+        bus_put(a, type, c->id, c->req->attempt, buf_slice(&c->req->login));
+}
+
+static bool asks_features(const struct http_req *r)
+{
+    return r->before != NULL && http_before_asks_features(r->before);
+}
+
+void http_login_again(struct http_conn *c)
+{
+    if (!c->req->resent)
+        put_again(c, asks_features(c->req) ? IPC_FEATURES : IPC_LOGIN);
+    c->req->resent = true;
+}
+
+void http_login_keeper_up(struct http_conn *c)
+{
+    if (!asks_features(c->req))
+        put_again(c, IPC_LOGIN);
 }
 
 void http_login_drop(struct http_conn *c)

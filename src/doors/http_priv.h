@@ -165,6 +165,8 @@ void http_upload_free(struct http_upload **u);
 void http_login(struct http_conn *c);
 void http_login_item(struct http_conn *c, const struct ipc_item *it);
 void http_login_again(struct http_conn *c);
+/* The keeper before may have taken the login with it; auth knows those that it has in work. */
+void http_login_keeper_up(struct http_conn *c);
 /* The time for the answer, or the delay of it, is over. */
 void http_login_timer(struct http_conn *c);
 /* The client is gone. */

@@ -411,6 +411,7 @@ void auth_login_begin(struct auth_proc *a, struct bus_peer *worker, const struct
         .can_update = (in.flags & IPC_LOGIN_CAN_UPDATE) != 0,
         .clear_login = clear_rule(a, in.domain),
         .failures = in.failures,
+        .attempt = (uint64_t)(worker->number + 1) << 53 | (uint64_t)it->id << 32 | it->seq,
     };
     memcpy(rq.address.b, in.addr, sizeof rq.address.b);
     rq.exempt = addrlist_match(&a->clients, &rq.address);

@@ -176,6 +176,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     else if (choice == METHODS + 1)
         parse_verifiers(rest);
     else
-        BUG_IF(nonce_use(&w.nonces, rest, false, 1) == ERR_OK); /* nobody else has the key */
+        BUG_IF(nonce_use(&w.nonces, rest, false, 0, 1) == ERR_OK); /* nobody else has the key */
     return 0;
 }

@@ -77,25 +77,29 @@ static void test_nonce(void **state)
                     text[i] == '-');
     nonce_make(&n, false, now, again);
     assert_string_not_equal(text, again);
-    assert_int_equal(nonce_use(&other, str_of(text), false, now), ERR_AUTH_FAILED);
-    assert_int_equal(nonce_use(&n, str_of(text), true, now),
+    assert_int_equal(nonce_use(&other, str_of(text), false, 1, now), ERR_AUTH_FAILED);
+    assert_int_equal(nonce_use(&n, str_of(text), true, 20, now),
                      ERR_AUTH_FAILED); /* from before starttls */
-    assert_int_equal(nonce_use(&n, str_of(text), false, now - 2 * S), ERR_AUTH_FAILED);
-    assert_int_equal(nonce_use(&n, str_of(text), false, now + 300 * S), ERR_AUTH_FAILED);
-    assert_int_equal(nonce_use(&n, str_of(text), false, now + 300 * S - 1), ERR_OK);
-    assert_int_equal(nonce_use(&n, str_of(text), false, now + 300 * S - 1), ERR_AUTH_FAILED);
-    assert_int_equal(nonce_use(&n, str_of(text), false, now), ERR_AUTH_FAILED);
+    assert_int_equal(nonce_use(&n, str_of(text), false, 2, now - 2 * S), ERR_AUTH_FAILED);
+    assert_int_equal(nonce_use(&n, str_of(text), false, 3, now + 300 * S), ERR_AUTH_FAILED);
+    assert_int_equal(nonce_use(&n, str_of(text), false, 4, now + 300 * S - 1), ERR_OK);
+    assert_int_equal(nonce_use(&n, str_of(text), false, 4, now + 300 * S - 1), ERR_OK); /* again */
+    assert_int_equal(nonce_use(&n, str_of(text), false, 4, now + 300 * S), ERR_AUTH_FAILED);
+    assert_int_equal(nonce_use(&n, str_of(text), false, 0, now + 300 * S - 1), ERR_AUTH_FAILED);
+    assert_int_equal(nonce_use(&n, str_of(text), false, 5, now + 300 * S - 1), ERR_AUTH_FAILED);
+    assert_int_equal(nonce_use(&n, str_of(text), false, 6, now), ERR_AUTH_FAILED);
     for (size_t i = 0; i < len; i++) {
         char bad[NONCE_MAX];
         for (int bit = 0; bit < 8; bit++) {
             memcpy(bad, again, sizeof bad);
             bad[i] = (char)(bad[i] ^ 1 << bit);
-            assert_int_equal(nonce_use(&n, (struct str){bad, len}, false, now), ERR_AUTH_FAILED);
+            assert_int_equal(nonce_use(&n, (struct str){bad, len}, false, 7, now), ERR_AUTH_FAILED);
         }
-        assert_int_equal(nonce_use(&n, (struct str){again, i}, false, now), ERR_AUTH_FAILED);
+        assert_int_equal(nonce_use(&n, (struct str){again, i}, false, 8, now), ERR_AUTH_FAILED);
     }
-    assert_int_equal(nonce_use(&n, STR("7f0c2b91d4e65a38"), false, now), ERR_AUTH_FAILED);
-    assert_int_equal(nonce_use(&n, str_of(again), false, now), ERR_OK);
+    assert_int_equal(nonce_use(&n, STR("7f0c2b91d4e65a38"), false, 9, now), ERR_AUTH_FAILED);
+    assert_int_equal(nonce_use(&n, str_of(again), false, 0, now), ERR_OK);
+    assert_int_equal(nonce_use(&n, str_of(again), false, 0, now), ERR_AUTH_FAILED);
     nonces_free(&n);
     nonces_free(&other);
 }
@@ -109,21 +113,23 @@ static void test_nonce_memory(void **state)
     assert_int_equal(nonces_init(&n, 48), ERR_OK);
     for (int64_t t = 1; t < 3000; t += 7) {
         nonce_make(&n, true, t * S, text);
-        assert_int_equal(nonce_use(&n, str_of(text), true, (t + 100) * S), ERR_OK);
+        assert_int_equal(nonce_use(&n, str_of(text), true, 11, (t + 100) * S), ERR_OK);
         for (int64_t later = 100; later < 320; later += 11)
-            assert_int_equal(nonce_use(&n, str_of(text), true, (t + later) * S), ERR_AUTH_FAILED);
+            assert_int_equal(nonce_use(&n, str_of(text), true, 12, (t + later) * S),
+                             ERR_AUTH_FAILED);
     }
     nonces_free(&n);
     assert_int_equal(nonces_init(&n, 48), ERR_OK);
     nonce_make(&n, true, 0, first);
-    assert_int_equal(nonce_use(&n, str_of(first), true, 0), ERR_OK);
+    assert_int_equal(nonce_use(&n, str_of(first), true, 13, 0), ERR_OK);
     for (int i = 1; i < 60; i++) { /* 48 fit; then refused, and no old one comes to life */
         nonce_make(&n, true, 0, text);
-        assert_int_equal(nonce_use(&n, str_of(text), true, 0), i < 48 ? ERR_OK : ERR_AUTH_FAILED);
-        assert_int_equal(nonce_use(&n, str_of(first), true, 0), ERR_AUTH_FAILED);
+        assert_int_equal(nonce_use(&n, str_of(text), true, 14, 0),
+                         i < 48 ? ERR_OK : ERR_AUTH_FAILED);
+        assert_int_equal(nonce_use(&n, str_of(first), true, 15, 0), ERR_AUTH_FAILED);
     }
     nonce_make(&n, true, 300 * S, text); /* the next period has room again */
-    assert_int_equal(nonce_use(&n, str_of(text), true, 300 * S), ERR_OK);
+    assert_int_equal(nonce_use(&n, str_of(text), true, 16, 300 * S), ERR_OK);
     nonces_free(&n);
 }
 
