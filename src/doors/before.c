@@ -2,7 +2,6 @@
 // SPDX-FileCopyrightText: The ximssd authors
 #include "doors/before.h"
 
-#include "codec/ipcmsg.h"
 #include "codec/xout.h"
 #include "ximss/ops.h"
 
@@ -53,4 +52,36 @@ enum err before_features(struct str answer, struct str id, bool starttls, struct
     xout_close(b, "features");
     xout_end(b);
     return ERR_OK;
+}
+
+uint32_t before_link_flags(const struct conn *c)
+{
+    if (!conn_is_tls(c))
+        return 0;
+    bool v13 = strcmp(conn_tls_version(c), "TLSv1.3") == 0;
+    return IPC_LOGIN_TLS | (v13 ? IPC_LOGIN_TLS13 : 0u);
+}
+
+enum err before_login(const struct xelem *e, struct ipc_login *l)
+{
+    bool kill_old = false, can_update = false;
+    if (str_bool(xelem_attr(e, "killOld"), &kill_old) != ERR_OK ||
+        str_bool(xelem_attr(e, "canUpdatePwd"), &can_update) != ERR_OK)
+        return ERR_ATTR_VALUE;
+    l->flags |= (kill_old ? IPC_LOGIN_KILL_OLD : 0u) | (can_update ? IPC_LOGIN_CAN_UPDATE : 0u);
+    l->method = xelem_attr(e, "method");
+    l->auth_data = xelem_attr(e, "authData");
+    l->user_name = xelem_attr(e, "userName");
+    l->password = xelem_attr(e, "password");
+    l->nonce = xelem_attr(e, "nonce");
+    l->session_id = xelem_attr(e, "sessionid");
+    return ERR_OK;
+}
+
+enum err before_refused(const struct ipc_item *it, uint32_t *delay_ms)
+{
+    struct ipc_in in = {it->body, false};
+    uint32_t e = ipc_get_u32(&in);
+    *delay_ms = it->type == IPC_LOGIN_FAILED ? ipc_get_u32(&in) : 0;
+    return ipc_in_end(&in) != ERR_OK || e == ERR_OK || e >= ERR_COUNT ? ERR_INTERNAL : (enum err)e;
 }

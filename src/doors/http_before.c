@@ -83,23 +83,15 @@ static void ask_features(struct http_conn *c, const struct xelem *e)
 
 CHECKED static enum err ask_login(struct http_conn *c, const struct xelem *e, struct str id)
 {
-    struct ipc_login out = {.flags = IPC_LOGIN_HTTP | http_link_flags(c),
-                            .request_id = id,
-                            .method = xelem_attr(e, "method"),
-                            .auth_data = xelem_attr(e, "authData"),
-                            .user_name = xelem_attr(e, "userName"),
-                            .password = xelem_attr(e, "password"),
-                            .nonce = xelem_attr(e, "nonce"),
-                            .session_id = xelem_attr(e, "sessionid")};
-    bool kill_old = false, can_update = false;
-    if (str_bool(xelem_attr(e, "killOld"), &kill_old) != ERR_OK ||
-        str_bool(xelem_attr(e, "canUpdatePwd"), &can_update) != ERR_OK)
-        return ERR_ATTR_VALUE;
-    out.flags |= (kill_old ? IPC_LOGIN_KILL_OLD : 0u) | (can_update ? IPC_LOGIN_CAN_UPDATE : 0u) |
-                 (c->door->conf->http.ip_watch ? 0u : IPC_LOGIN_ANY_IP) |
-                 (c->door->conf->http.cookie ? IPC_LOGIN_COOKIE : 0u);
-    http_send_login(c, &out);
-    return ERR_OK;
+    const struct conf *conf = c->door->conf;
+    struct ipc_login out = {.flags = IPC_LOGIN_HTTP | http_link_flags(c) |
+                                     (conf->http.ip_watch ? 0u : IPC_LOGIN_ANY_IP) |
+                                     (conf->http.cookie ? IPC_LOGIN_COOKIE : 0u),
+                            .request_id = id};
+    enum err err = before_login(e, &out);
+    if (err == ERR_OK)
+        http_send_login(c, &out);
+    return err;
 }
 
 static enum err read_strings(struct http_conn *c, const struct xelem *e, struct str id)

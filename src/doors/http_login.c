@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "codec/httpfield.h"
+#include "doors/before.h"
 #include "doors/http_priv.h"
 
 #define ANSWER_TIME (10 * CLOCK_SEC) /* auth's (design 2.3) */
@@ -85,16 +86,13 @@ void http_login_timer(struct http_conn *c)
 
 static void refused(struct http_conn *c, const struct ipc_item *it)
 {
-    struct ipc_in in = {it->body, false};
-    uint32_t e = ipc_get_u32(&in);
-    uint32_t delay_ms = it->type == IPC_LOGIN_FAILED ? ipc_get_u32(&in) : 0;
-    if (ipc_in_end(&in) != ERR_OK || e == ERR_OK || e >= ERR_COUNT)
-        e = ERR_INTERNAL;
+    uint32_t delay_ms;
+    enum err e = before_refused(it, &delay_ms);
     if (delay_ms == 0) {
-        failed(c, (enum err)e);
+        failed(c, e);
         return;
     }
-    c->req->verdict = (enum err)e;
+    c->req->verdict = e;
     http_set_timer(c, (int64_t)delay_ms * CLOCK_MS);
 }
 
@@ -148,10 +146,8 @@ void http_login_item(struct http_conn *c, const struct ipc_item *it)
 
 uint32_t http_link_flags(const struct http_conn *c)
 {
-    if (!conn_is_tls(&c->conn))
-        return c->req->proxy_tls ? IPC_LOGIN_PROXY_TLS : 0u;
-    bool v13 = strcmp(conn_tls_version(&c->conn), "TLSv1.3") == 0;
-    return IPC_LOGIN_TLS | (v13 ? IPC_LOGIN_TLS13 : 0u);
+    uint32_t ours = before_link_flags(&c->conn);
+    return ours == 0 && c->req->proxy_tls ? IPC_LOGIN_PROXY_TLS : ours;
 }
 
 /* A parameter that is a boolean; what is none is false (protocol 1, 1.9). */

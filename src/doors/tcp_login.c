@@ -168,40 +168,18 @@ void tcp_login_keeper_up(struct tcp_conn *c)
 
 /* --- login, auth */
 
-static uint32_t link_flags(const struct tcp_conn *c)
-{
-    if (!conn_is_tls(&c->conn))
-        return 0;
-    bool v13 = strcmp(conn_tls_version(&c->conn), "TLSv1.3") == 0;
-    return IPC_LOGIN_TLS | (v13 ? IPC_LOGIN_TLS13 : 0u);
-}
-
 void tcp_login_begin(struct tcp_conn *c, const struct xelem *e, struct str id)
 {
     struct tcp_login *l = c->login;
-    struct ipc_login out = {
-        .flags = link_flags(c),
-        .failures = l->failures,
-        .place = c->place,
-        .domain = l->domain->name,
-        .method = xelem_attr(e, "method"),
-        .auth_data = xelem_attr(e, "authData"),
-        .user_name = xelem_attr(e, "userName"),
-        .password = xelem_attr(e, "password"),
-        .nonce = xelem_attr(e, "nonce"),
-        .session_id = xelem_attr(e, "sessionid"),
-    };
-    bool kill_old = false, can_update = false;
-    struct str flag = xelem_attr(e, "killOld");
-    enum err err = str_bool(flag, &kill_old);
-    flag = xelem_attr(e, "canUpdatePwd");
-    if (err == ERR_OK)
-        err = str_bool(flag, &can_update);
+    struct ipc_login out = {.flags = before_link_flags(&c->conn),
+                            .failures = l->failures,
+                            .place = c->place,
+                            .domain = l->domain->name};
+    enum err err = before_login(e, &out);
     if (err != ERR_OK) {
-        tcp_respond(c, id, ERR_ATTR_VALUE);
+        tcp_respond(c, id, err);
         return;
     }
-    out.flags |= (kill_old ? IPC_LOGIN_KILL_OLD : 0u) | (can_update ? IPC_LOGIN_CAN_UPDATE : 0u);
     memcpy(out.addr, l->peer.ip, sizeof out.addr);
     size_t secrets = out.method.n + out.auth_data.n + out.user_name.n + out.password.n +
                      out.nonce.n + out.session_id.n;
@@ -291,16 +269,13 @@ static void challenge(struct tcp_conn *c, const struct ipc_item *it)
 
 static void failed(struct tcp_conn *c, const struct ipc_item *it)
 {
-    struct ipc_in in = {it->body, false};
-    uint32_t e = ipc_get_u32(&in);
-    uint32_t delay_ms = it->type == IPC_LOGIN_FAILED ? ipc_get_u32(&in) : 0;
-    if (ipc_in_end(&in) != ERR_OK || e == ERR_OK || e >= ERR_COUNT)
-        e = ERR_INTERNAL;
+    uint32_t delay_ms;
+    enum err e = before_refused(it, &delay_ms);
     if (delay_ms == 0) {
-        tell(c, (enum err)e);
+        tell(c, e);
         return;
     }
-    c->login->verdict = (enum err)e;
+    c->login->verdict = e;
     char line[64];
     snprintf(line, sizeof line, "the answer waits for %u ms", delay_ms);
     tcp_log(c, LOG_ALL, line);

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The ximssd authors
 """Clients that ask for much and never read: each costs 256 KiB at most, and nobody notices them (design 2.2)."""
-import re
 import socket
 import threading
 import time
@@ -18,16 +17,6 @@ OPEN = '<folderOpen id="o" folder="f" mailbox="INBOX" sortField="UID"><field>Sub
 ROWS = b'<folderBrowse id="%d" folder="f"><index from="0" till="99999"/></folderBrowse>\0'
 QUIET = 0.5  # seconds in which no byte more is taken from a deaf client
 NOTICED = 1.0  # seconds: an answer that takes longer was held up
-
-
-def anonymous_memory(server):
-    """Bytes of all workers and keepers that are nobody else's."""
-    total = 0
-    for name, pid in server.children().items():
-        if name.split()[0] in ("worker", "keeper"):
-            with open("/proc/%d/status" % pid) as f:
-                total += int(re.search(r"^RssAnon:\s+(\d+) kB", f.read(), re.M).group(1)) << 10
-    return total
 
 
 def fill_mailbox(server):
@@ -98,12 +87,12 @@ def test_clients_that_never_read(tmp_path, tls):
                 server=server, tls=True, accounts={"dora": "correct-horse", "otto": "battery-staple"}) as server:
         fill_mailbox(server)
         clients = [deaf_client(server, tls) for _ in range(DEAF)]
-        before = anonymous_memory(server)
+        before = server.anonymous_memory()
         others = Others(server)
         others.start()
         sent = ask_all(clients)
         median, p99 = others.finish()
-        each = (anonymous_memory(server) - before) / DEAF
+        each = (server.anonymous_memory() - before) / DEAF
         rows = [r for r in server.top()["sessions"] if r["account"].startswith("dora")]
         assert len(rows) == DEAF  # nobody was thrown out
         made = max(r["bytesOut"] for r in rows)

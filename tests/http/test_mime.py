@@ -342,16 +342,6 @@ def test_path_tricks(world):
 LARGE = 50 << 20
 
 
-def memory(server):
-    """Bytes of all workers and keepers that are nobody else's."""
-    total = 0
-    for name, pid in server.children().items():
-        if name.split()[0] in ("worker", "keeper"):
-            with open("/proc/%d/status" % pid) as f:
-                total += int(re.search(r"^RssAnon:\s+(\d+) kB", f.read(), re.M).group(1)) << 10
-    return total
-
-
 def deliver_large(server):
     """One message with a LARGE attachment, piece by piece: no line of it begins with a dot."""
     block = random.Random(7).randbytes(600 * 1024)
@@ -397,7 +387,7 @@ def test_slow_reader(large):
     ref = FOLDER + "1-01-B/large.bin"
     assert web.get(ref, "HEAD")["Content-Length"] == str(LARGE)
     begun, readers = [], []
-    before = memory(server)
+    before = server.anonymous_memory()
     for _ in range(20):
         readers.append(slow_reader(web.port, web.path(ref)))
         begun.append(readers[-1].recv(4096))
@@ -407,7 +397,7 @@ def test_slow_reader(large):
         begin = time.monotonic()
         web.call('<readTime id="t"/>')
         worst = max(worst, time.monotonic() - begin)
-    each = (memory(server) - before) / len(readers)
+    each = (server.anonymous_memory() - before) / len(readers)
     if not os.environ.get("XIMSSD_SANITIZED"):
         assert each <= 256 << 10, each
     assert worst < 1.0, worst

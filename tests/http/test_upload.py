@@ -3,7 +3,6 @@
 """Files that clients upload over HTTP (protocol 2, 9.2): sets, limits, room on the disk, and what is left after any end."""
 import os
 import random
-import re
 import socket
 import threading
 import time
@@ -266,15 +265,6 @@ def test_life(tmp_path):
 LARGE = 20 << 20
 
 
-def memory(server):
-    total = 0
-    for name, pid in server.children().items():
-        if name.split()[0] in ("worker", "keeper"):
-            with open("/proc/%d/status" % pid) as f:
-                total += int(re.search(r"^RssAnon:\s+(\d+) kB", f.read(), re.M).group(1)) << 10
-    return total
-
-
 def test_large_ones_cost_no_memory(tmp_path):
     """Three files of 20 MB in one form, and a keeper that goes on serving; 64 MB are the session's default."""
     port = web_port()
@@ -284,7 +274,7 @@ def test_large_ones_cost_no_memory(tmp_path):
         data = noise(1 << 20) * (LARGE >> 20)
         body, headers = form(*[("f", "n%d" % n, data) for n in range(3)])
         web.call('<readTime id="t"/>')
-        before, most, worst = memory(server), 0, 0.0
+        before, most, worst = server.anonymous_memory(), 0, 0.0
         done = []
         thread = threading.Thread(target=lambda: done.append(post(web, "large", body, headers).status))
         thread.start()
@@ -293,7 +283,7 @@ def test_large_ones_cost_no_memory(tmp_path):
             begin = time.monotonic()
             other.call('<readTime id="t"/>')
             worst = max(worst, time.monotonic() - begin)
-            most = max(most, memory(server) - before)
+            most = max(most, server.anonymous_memory() - before)
         thread.join()
         assert done == [200]
         assert spool_of(server)[1] >= 3 * LARGE

@@ -16,6 +16,7 @@ import glob
 import json
 import mmap
 import os
+import re
 import shutil
 import signal
 import smtplib
@@ -411,6 +412,15 @@ class Server:
             if title.startswith("ximssd: "):
                 found[title[len("ximssd: "):].strip()] = int(pid)
         return found
+
+    def anonymous_memory(self):
+        """Bytes of all workers and keepers that are nobody else's."""
+        total = 0
+        for name, pid in self.children().items():
+            if name.split()[0] in ("worker", "keeper"):
+                with open("/proc/%d/status" % pid) as f:
+                    total += int(re.search(r"^RssAnon:\s+(\d+) kB", f.read(), re.M).group(1)) << 10
+        return total
 
     def kill(self, name, signo=signal.SIGKILL):
         """Sends a signal to one of the server's own processes; returns its pid."""
