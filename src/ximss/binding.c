@@ -124,6 +124,8 @@ void binding_free(struct binding **bp)
         return;
     while (b->first != NULL)
         batch_free(b, batch_pop(b));
+    if (b->running != NULL)
+        batch_free(b, b->running);
     reply_unref(&b->last_reply);
     reply_unref(&b->unacked);
     buf_free(&b->queue);
@@ -310,7 +312,10 @@ bool binding_close(struct binding *b, enum binding_end how)
     while (b->first != NULL) {
         struct batch *t = batch_pop(b);
         binding_answer(b, &t->who, BINDING_GONE, NULL);
-        batch_free(b, t);
+        if (b->s->req != NULL && b->running == NULL)
+            b->running = t;
+        else
+            batch_free(b, t);
     }
     if (how == BINDING_SERVER && b->poller != NULL) {
         struct reply *r = next_poll_batch(b, true);

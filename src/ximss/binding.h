@@ -90,6 +90,8 @@ struct binding {
     uint64_t last;
     struct reply *last_reply; /* NULL: it still runs, or it is empty */
     struct batch *first, **tail;
+    struct batch
+        *running; /* after the end: the request that has begun reads from it, until it is through */
     uint32_t batches;
     size_t batch_bytes;
     /* polls (4.8) */
@@ -154,6 +156,7 @@ enum binding_end {
 };
 /*
  * The session is over: who waits is answered, the binding forgets the session. true: it has a reply that may be asked for again.
+ * A request that has begun may go on to its end before binding_free().
  */
 bool binding_close(struct binding *b, enum binding_end how);
 /* The reply to the last numbered batch, be it an empty one, can be asked for again. */

@@ -575,6 +575,30 @@ static void other_ends(void **state)
     }
 }
 
+/* What has begun goes on to its end, with all that it was asked (the batch is secret: its memory is wiped when it is freed). */
+static void end_while_it_runs(void **state)
+{
+    static const enum binding_end ends[] = {BINDING_KILL, BINDING_SERVER};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        struct buf out;
+        begin(1);
+        say_once(BINDING_SYNC, true, 1, "<XIMSS><noop id=\"first\"/><fryEggs id=\"2\"/></XIMSS>");
+        say_once(BINDING_SYNC, true, 2, "<XIMSS><noop id=\"3\"/></XIMSS>");
+        assert_int_equal(dispatch_kind(d->s), KIND_READ);
+        assert_false(binding_close(d->b, ends[i]));
+        assert_int_equal(d->asks[0].how, BINDING_GONE);
+        assert_int_equal(d->asks[1].how, BINDING_GONE);
+        buf_init(&out, SIZE_MAX);
+        assert_int_equal(dispatch_slice(d->s, &out).run, RUN_DONE);
+        assert_true(str_eq(buf_slice(&out), STR("<response id=\"first\"/>\0")));
+        assert_int_equal(dispatch_kind(d->s), KIND_NONE);
+        buf_free(&out);
+        end();
+    }
+}
+
 /* --- sizes */
 
 /* A reply may be kept up to `reply_kept`; a longer one is delivered once. */
@@ -661,10 +685,11 @@ static void who_may(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(at_random),        cmocka_unit_test(bye),
-        cmocka_unit_test(bye_in_async),     cmocka_unit_test(bye_without_number),
-        cmocka_unit_test(other_ends),       cmocka_unit_test(kept),
-        cmocka_unit_test(room_for_answers), cmocka_unit_test(who_may),
+        cmocka_unit_test(at_random),    cmocka_unit_test(bye),
+        cmocka_unit_test(bye_in_async), cmocka_unit_test(bye_without_number),
+        cmocka_unit_test(other_ends),   cmocka_unit_test(end_while_it_runs),
+        cmocka_unit_test(kept),         cmocka_unit_test(room_for_answers),
+        cmocka_unit_test(who_may),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
