@@ -17,25 +17,11 @@ import xml.etree.ElementTree as ET
 
 import pytest
 from mailview import browse, open_folder
-from ximss import BUILD, PATIENCE, ROOT, Client, free_port, wait_for
+from ximss import BUILD, PATIENCE, ROOT, Client, free_ports, wait_for
 
 MAIL = [p for p in glob.glob(os.path.join(ROOT, "tests/data/mail/**"), recursive=True)
         if os.path.isfile(p) and not os.path.basename(p).startswith("LICENSE")]
 LAST = "^C stops the server."
-
-
-def four_ports():
-    """The first of four free ones in a row."""
-    def found():
-        first = free_port()
-        try:
-            for port in (first + 1, first + 2, first + 3):
-                with socket.socket() as s:
-                    s.bind(("127.0.0.1", port))
-        except OSError:
-            return None
-        return first
-    return wait_for(found)
 
 
 class Demo:
@@ -99,7 +85,7 @@ def folder(tmp_path_factory):
 
 
 def test_first_and_second_start(folder):
-    port = four_ports()
+    port = free_ports(4)
     with Demo(folder, port) as demo:
         assert "%d messages were delivered to dora@harbor.example." % len(MAIL) in demo.lines and len(MAIL) >= 104
         (serving,) = [line for line in demo.lines if line.startswith("Serving: ")]
@@ -143,7 +129,7 @@ def test_first_and_second_start(folder):
         assert account in run(demo.command("accounts"))
         assert " serving: " in open(os.path.join(ROOT, demo.after("log")), encoding="utf-8").read()
     # everything is there the next time, once
-    with Demo(folder, four_ports()) as demo:
+    with Demo(folder, free_ports(4)) as demo:
         assert not any("were delivered" in line for line in demo.lines)
         out = run(demo.command("XIMSS"), '<login id="1" authData="dora@harbor.example" password="correct-horse"/>\n'
                   '<mailboxList id="2"/>\n')
@@ -153,7 +139,7 @@ def test_first_and_second_start(folder):
 
 def test_a_port_that_is_taken(tmp_path):
     """A sentence and an exit code, no half server."""
-    port = four_ports()
+    port = free_ports(4)
     with socket.socket() as s:
         s.bind(("127.0.0.1", port + 1))
         s.listen()

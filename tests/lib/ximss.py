@@ -12,10 +12,12 @@ Server.advance(). Processes are ended by the pid that was started here.
 """
 import atexit
 import contextlib
+import errno
 import glob
 import json
 import mmap
 import os
+import random
 import re
 import shutil
 import signal
@@ -36,14 +38,37 @@ USERS = "user = nobody\nworker_user = daemon\n" if os.geteuid() == 0 else ""
 PATIENCE = 20  # seconds; a test that waits longer has found something
 
 
+RESERVED = []  # sockets whose names keep ports for this process, until it ends
+
+
 def free_port(*taken):
     """One that nobody has, and none of those."""
+    while (port := free_ports(1)) in taken:
+        pass
+    return port
+
+
+def free_ports(count):
+    """The first of so many in a row. They are below those that the kernel gives to connections, so that none of these comes
+    before the server; and no other process that asks here is given them."""
     while True:
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        if port not in taken:
-            return port
+        first = random.SystemRandom().randrange(10240, 32768 - count)
+        names = []
+        try:
+            for port in range(first, first + count):
+                names.append(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+                names[-1].bind(b"\0ximssd-test-port-%d" % port)
+                for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+                    with socket.socket(family) as s:
+                        s.bind((address, port))
+        except OSError as e:
+            for name in names:
+                name.close()
+            if e.errno != errno.EADDRINUSE:
+                raise
+        else:
+            RESERVED.extend(names)
+            return first
 
 
 def refused(port):
