@@ -9,7 +9,6 @@ nothing. So whatever is in a password, an error with the right id has to come wh
 import itertools
 import os
 import subprocess
-import time
 
 import pytest
 from ximss import PATIENCE, ROOT, Server, free_port
@@ -85,9 +84,7 @@ def test_letters_of_the_world(server, driver):
 
 
 def test_wrong_old_password(server, driver):
-    begin = time.monotonic()
     assert save(driver, server.port, "oops", "battery-staple") == "connect error"
-    assert time.monotonic() - begin < 10
     assert can_login(server, OLD) and not can_login(server, "battery-staple")
 
 

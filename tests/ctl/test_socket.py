@@ -13,7 +13,7 @@ import time
 
 import pytest
 from control import ALL, HEAD, VERSION, answer, closed, connect, request, string, verbs
-from ximss import Server, wait_for
+from ximss import PATIENCE, Server, wait_for
 
 LIST = request("session list", string(""), ALL)
 
@@ -29,7 +29,7 @@ def pids(server):
     return {server.process.pid, *server.children().values()}
 
 
-def works(server, seconds=4):
+def works(server, seconds=PATIENCE):
     """An admin's question is answered soon."""
     begin = time.monotonic()
     with connect(server, seconds) as s:

@@ -74,7 +74,7 @@ def admin_adds_and_removes(w):
         def removed():
             w.server.hurry()
             return w.server.ctl("account", "remove", name, check=False).returncode == 0
-        wait_for(removed, 10)
+        wait_for(removed)
 
 
 @scenario

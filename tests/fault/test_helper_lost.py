@@ -73,7 +73,7 @@ def test_lost(tmp_path, lost):
         assert answers == [250]
         assert server.faults.disarm().fired == lost
         server.faults.disarm(rule=1)
-        wait_for(lambda: deaths(server) == lost, 5)
+        wait_for(lambda: deaths(server) == lost)
         unparsed = server.log().count("is stored unparsed: its helper died over it")
         assert unparsed == (lost == TRIES)
         assert server.log().count("is parsed once more: its helper died over it") == min(lost, TRIES - 1)

@@ -215,7 +215,7 @@ def test_nothing_missing_is_fast():
     start = time.monotonic()
     done = run(os.path.join(ROOT, ".ci/install"), "build", "check", env=dict(os.environ, XIMSSD_NO_INSTALL="1"))
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - start < 1.0
+    assert time.monotonic() - start < 10
 
 
 def test_unknown_group(tmp_path):

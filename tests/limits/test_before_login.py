@@ -148,7 +148,7 @@ def test_max_sessions_is_exact_and_survives_everybody(tmp_path):
             wait_for(lambda name=name, old=old: server.children().get(name) not in (None, old))
             if name.startswith("keeper"):  # <bye/> comes within two seconds
                 wait_for(lambda: all(r["account"] != "" for r in server.top()["sessions"]))
-                wait_for(lambda: server.counters()["ximssSessionsActive"] == server.top()["total"], 10)
+                wait_for(lambda: server.counters()["ximssSessionsActive"] == server.top()["total"])
                 time.sleep(2.2)
             sessions = [c for c in sessions if alive(c)]
             wait_for(lambda sessions=sessions: server.top()["total"] == len(sessions))

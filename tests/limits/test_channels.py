@@ -44,7 +44,7 @@ def fill(server, n, source=STRANGER):
 def leave(server, client, source):
     """Its place is free when it is gone: for one, not for two."""
     client.close()
-    again = wait_for(lambda: enter(server, source), 5)
+    again = wait_for(lambda: enter(server, source))
     assert refused(server, source)
     return again
 
@@ -103,7 +103,7 @@ def test_reserve_for_clients(tmp_path):
         assert friends[0] is not None
         # nor is a stranger's, while friends fill the reserve and more
         strangers[0].close()
-        friends.append(wait_for(lambda: enter(server, FRIEND), 5))
+        friends.append(wait_for(lambda: enter(server, FRIEND)))
         assert refused(server) and refused(server, FRIEND)
         assert {why for _, why in reasons(server)} == {"too many channels"}
 
@@ -121,7 +121,7 @@ def test_refused_before_the_handshake(tmp_path):
         client = enter(server)
         assert refused(server, port=server.tls_port)
         client.close()
-        assert wait_for(lambda: not refused_tls(server), 5)
+        assert wait_for(lambda: not refused_tls(server))
 
 
 def refused_tls(server):
@@ -149,7 +149,7 @@ def test_restriction_lists(tmp_path):
                     else:
                         assert s.recv(1) == b"", (port, last)
             outside = [("127.0.0.%d" % n, "address is not allowed here") for n in range(1, 10) if n not in inside]
-            assert wait_for(lambda: sorted(reasons(server)[before:]) == outside, 5)
+            assert wait_for(lambda: sorted(reasons(server)[before:]) == outside)
 
 
 def test_order_of_the_checks(tmp_path):
@@ -208,10 +208,10 @@ def test_what_a_killed_worker_held_is_given_back(tmp_path, settings, source, n):
             server.kill(victim)
             wait_for(lambda: server.children().get(victim) not in (None, before))
             clients = [c for c in clients if alive(c)]
-            wait_for(lambda: server.top()["total"] == len(clients), 2)
+            wait_for(lambda: server.top()["total"] == len(clients))
             more = []
             for _ in range(n - len(clients)):
-                more.append(wait_for(lambda: enter(server, source), 5))
+                more.append(wait_for(lambda: enter(server, source)))
             clients += more
             assert refused(server, source)
             for client in clients[::2]:
@@ -230,7 +230,7 @@ def test_refusals_do_not_fill_the_log(tmp_path):
         def said():
             log = server.log()
             return len(reasons(server)), sum(int(n) for n in re.findall(r" 2 XIMSSI ([0-9]+) more connections refused", log))
-        wait_for(lambda: sum(said()) == 150, 5)
+        wait_for(lambda: sum(said()) == 150)
         lines, others = said()
         by_second = {}
         for second in re.findall(r"^(\S{8})\S* 2 XIMSSI\(\S+ connection refused", server.log(), re.M):

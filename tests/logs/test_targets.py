@@ -12,7 +12,7 @@ import time
 
 import pytest
 from journal import RECORD, Journal, JournalServer
-from ximss import Server, wait_for
+from ximss import PATIENCE, Server, wait_for
 
 NOOP = b'<response id="%d"/>'
 LOST = re.compile(r"(\d+) records were lost: (.*)")
@@ -305,7 +305,7 @@ def test_a_pipe_that_nobody_reads(tmp_path):
             clients = [server.session() for _ in range(8)]
             children = server.children()
             server.log()
-            assert flood(server, clients, 400) < 5  # 12,800 records
+            assert flood(server, clients, 400) < PATIENCE  # 12,800 records
             server.deliver("Subject: x\r\n\r\ny\r\n")
             server.session().close()
             assert server.children() == children
@@ -366,7 +366,7 @@ def test_a_full_disk(tmp_path):
                         f.write(b"x" * 1000)
                     except OSError:
                         break
-            assert flood(server, clients, 800) < 5
+            assert flood(server, clients, 800) < PATIENCE
             server.deliver("Subject: x\r\n\r\ny\r\n")
             assert server.children() == children
             os.unlink(folder / "filler")

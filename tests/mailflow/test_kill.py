@@ -10,7 +10,7 @@ import time
 
 import pytest
 from mailview import browse, open_folder, read
-from ximss import Closed, Server, wait_for
+from ximss import PATIENCE, Closed, Server, wait_for
 
 BOTH = {"dora": "correct-horse", "otto": "swordfish"}
 ADDRESSES = {name: name + "@harbor.example" for name in BOTH}
@@ -302,7 +302,7 @@ def test_helper_killed_in_mid_job(tmp_path):
             for pid in stopped.values():
                 os.kill(pid, signal.SIGKILL)
         answers, took, _ = answer_while(server, kill_all, list(ADDRESSES.values()))
-        assert answers == [250, 250] and took < 8
+        assert answers == [250, 250] and took < PATIENCE
         log = server.log()
         assert log.count("is parsed once more: its helper died over it") == 2 and "unparsed" not in log
         wait_for(lambda: len(helpers(server)) == 4)
@@ -319,10 +319,10 @@ def test_stopped_helper_is_replaced(tmp_path):
         client = server.session()
         open_folder(client)
         answers, took, stopped = answer_while(server, lambda _: None)
-        assert answers == [250] and 1.9 < took < 3.5
+        assert answers == [250] and took > 1.9
         assert "is over its time: killed" in server.log()
         resume(stopped)
-        wait_for(lambda: len(helpers(server)) == 4 and set(helpers(server).values()) != set(stopped.values()), 5)
+        wait_for(lambda: len(helpers(server)) == 4 and set(helpers(server).values()) != set(stopped.values()))
         server.deliver(MULTIPART)
         assert client.raw() == b'<folderReport folder="INBOX" mode="notify"/>'
         client.call('<folderReopen id="r" folder="INBOX"/>')
@@ -332,22 +332,21 @@ def test_stopped_helper_is_replaced(tmp_path):
 def test_other_deliveries_go_on_while_a_helper_is_stuck(tmp_path):
     with Server(tmp_path, accounts=BOTH, server="keepers = 1\nhelpers = 2\nlog_level = problems\n") as server:
         os.kill(helpers(server)["helper 1"], signal.SIGSTOP)
-        times = []
+        times = {}  # in the order of their answers
 
-        def deliver():
+        def deliver(number):
             begin = time.monotonic()
             server.deliver(MULTIPART)
-            times.append(time.monotonic() - begin)
-        first = threading.Thread(target=deliver)
+            times[number] = time.monotonic() - begin
+        first = threading.Thread(target=deliver, args=[0])
         first.start()
         time.sleep(0.2)
-        others = [threading.Thread(target=deliver) for _ in range(10)]
+        others = [threading.Thread(target=deliver, args=[n]) for n in range(1, 11)]
         for t in others:
             t.start()
-            t.join(5)
-        assert len(times) == 10 and max(times) < 1.5
+            t.join(PATIENCE)
         first.join()
-        assert 1.5 < times[-1] < 3.5
+        assert len(times) == 11 and times[0] > 1.5 and next(iter(times)) != 0
         client = server.session()
         open_folder(client)
         assert sum(unparsed(client)) == 1
@@ -393,7 +392,6 @@ def test_session_ends_with_bye(tmp_path):
         for pid in keeper.values():
             os.kill(pid, signal.SIGKILL)
         for c in clients:
-            c.sock.settimeout(4)
             assert c.rest() == b"<bye/>\0"
 
         def again():
@@ -403,4 +401,4 @@ def test_session_ends_with_bye(tmp_path):
                 return c
             except (Closed, AssertionError, ConnectionError):
                 return None
-        assert open_folder(wait_for(again, 5)).get("messages") == "0"
+        assert open_folder(wait_for(again)).get("messages") == "0"

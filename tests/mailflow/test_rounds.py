@@ -155,14 +155,12 @@ def test_full_disk(tmp_path):
         limit_files(keeper, 4096)
         lmtp = server.lmtp()
         for i in range(3):
-            begin = time.monotonic()
             answers = lmtp.deliver("ann@example.org", [DORA, OTTO], b"Subject: during\r\n\r\n" + b"y" * 20000 + b"\r\n")
             assert [code for code, _ in answers] == [451, 451] and answers[0][1].startswith(b"4.3.0")
             assert client.fail('<messageMark id="m" folder="INBOX" flags="Flagged"><UID>1</UID></messageMark>') == \
                 (599, "internal error")
             assert client.fail('<mailboxCreate id="c" mailbox="New%d"/>' % i)[0] == 599
             assert client.fail('<messageRemove id="r" folder="INBOX"><UID>1</UID></messageRemove>')[0] == 599
-            assert time.monotonic() - begin < 2
             (row,) = browse(client)
             assert (row.findtext("FLAGS"), row.findtext("Subject")) == ("Recent", "before")
             assert read(client, 1).find("EMail/MIME").text == "x\n"
@@ -171,9 +169,7 @@ def test_full_disk(tmp_path):
             assert open_folder(third, "again", "INBOX").get("messages") == "1"
             third.close()
         limit_files(keeper, resource.RLIM_INFINITY)
-        begin = time.monotonic()
         wait_for(lambda: lmtp.deliver("ann@example.org", [DORA], b"Subject: after\r\n\r\n")[0][0] == 250)
-        assert time.monotonic() - begin < 5
         assert server.children()["keeper 1"] == keeper
         client.call('<folderReopen id="o" folder="INBOX" sortField="UID"/>')
         assert [r.findtext("Subject") for r in browse(client)] == ["before", "after"]

@@ -65,7 +65,7 @@ def test_nothing_outlives_the_master(server):
     children = list(server.children().values())
     server.process.kill()
     server.process.wait()
-    wait_for(lambda: not any(os.path.exists("/proc/%d" % pid) for pid in children), 5)
+    wait_for(lambda: not any(os.path.exists("/proc/%d" % pid) for pid in children))
     assert session.rest() in (b"", b"<bye/>\0")
     # the next start clears up what was left
     server.start()
@@ -101,7 +101,7 @@ def test_helpers_and_hashers_are_replaced(server):
     before = server.children()
     for name in ("helper 1", "helper 2", "hasher 1"):
         server.kill(name)
-    wait_for(lambda: all(server.children().get(n) not in (None, before[n]) for n in ("helper 1", "helper 2", "hasher 1")), 10)
+    wait_for(lambda: all(server.children().get(n) not in (None, before[n]) for n in ("helper 1", "helper 2", "hasher 1")))
     server.deliver("Subject: x\r\n\r\ny\r\n")
     server.session()
 

@@ -91,7 +91,7 @@ def test_busy_rows_of_a_keeper_that_hangs(tmp_path):
         shown = wait_for(lambda: (lambda rows: rows if all(r["status"] != "reading request" for r in rows.values()) else None)(
             {r["port"]: r for r in server.top()["sessions"]}))
         assert {q: shown[port_of(s)]["status"] for q, s in sessions.items()} == BUSY
-        wait_for(lambda: all(r["running"] >= 1 for r in server.top()["sessions"]), 5)
+        wait_for(lambda: all(r["running"] >= 1 for r in server.top()["sessions"]))
         os.kill(server.children()["keeper 1"], signal.SIGCONT)
         for request, session in sessions.items():
             session.until_response("1")
@@ -158,7 +158,7 @@ def test_counters(server):
         sessions.append(wait_for(try_it))
     for c in [client, *sessions]:
         c.close()
-    assert wait_for(lambda: all(server.counters()[k] == 0 for k in GAUGES), 10)
+    assert wait_for(lambda: all(server.counters()[k] == 0 for k in GAUGES))
 
 
 # --- sockets and cores

@@ -151,7 +151,7 @@ def spoil(rng, data):
 
 def check(got):
     assert got.code in (0, 2, 3), (got.code, got.err)
-    assert got.seconds < 1
+    assert got.seconds < 10  # no endless loop
     assert clean(got.err) and "\x1b" not in got.out
     if got.code == 0:
         whole = json.loads(got.out)

@@ -333,4 +333,3 @@ def test_many_sessions(top, table):
     whole = json.loads(got.out)
     assert [s["id"] for s in whole["sessions"]] == list(range(100001, 105001))
     print(f"5,000 rows: {min(seconds) * 1000:.1f} ms at best, {statistics.median(seconds) * 1000:.1f} ms median")
-    assert min(seconds) < 1

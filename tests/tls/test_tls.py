@@ -50,7 +50,7 @@ def test_versions(shared, version, name, how):
         client = Client(("127.0.0.1", shared.tls_port), tls=context)
     client.login()
     assert client.sock.version() == name
-    assert wait_for(lambda: [r for r in shared.top()["sessions"] if r["tls"] == name], 2)
+    assert wait_for(lambda: [r for r in shared.top()["sessions"] if r["tls"] == name])
     client.send('<bye id="b"/>')
     assert client.raw() == b'<response id="b"/>'
     assert client.closed()  # close_notify, not a cut: Python's ssl would raise
@@ -242,10 +242,10 @@ def test_certificate_is_replaced(tmp_path):
         # a key that does not fit: said, and the one in use stays
         with open(new_key) as source, open(key, "w") as target:
             target.write(source.read())
-        wait_for(lambda: "the certificate in use stays" in server.log(), 10)
+        wait_for(lambda: "the certificate in use stays" in server.log())
         assert fingerprint(server) == first
         os.replace(new_cert, cert)
-        second = wait_for(lambda: (lambda f: f if f != first else None)(fingerprint(server)), 10)
+        second = wait_for(lambda: (lambda f: f if f != first else None)(fingerprint(server)))
         assert second != first
         old.send('<noop id="n"/>')
         assert old.raw() == b'<response id="n"/>'
