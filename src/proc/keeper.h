@@ -211,7 +211,9 @@ enum err keeper_http_place(struct keeper *k, const struct ipc_attach *a,
 void keeper_http_send(struct kept *s, bool last);
 /* A request of it is about to run. */
 void keeper_http_runs(struct kept *s, int64_t now);
-/* Its session is being freed. */
+/* Its session is about to be freed: who waits for anything of it is answered. */
+void keeper_http_close(struct kept *s);
+/* Its session is freed, and s->s is NULL. */
 void keeper_http_end(struct kept *s);
 void keeper_http_take(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
 void keeper_http_credit(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);

@@ -235,6 +235,14 @@ bool keeper_http_kick(struct keeper *k, uint32_t session)
     return true;
 }
 
+void keeper_http_close(struct kept *s)
+{
+    struct kept_http *h = s->http;
+    keeper_upload_session_gone(h);
+    if (h->b->s != NULL)
+        (void)binding_close(h->b, BINDING_SERVER);
+}
+
 void keeper_http_end(struct kept *s)
 {
     struct kept_http *h = s->http;
@@ -244,8 +252,6 @@ void keeper_http_end(struct kept *s)
     shm_row_free(&k->c->shm, h->row);
     h->row = SHM_NO_ROW;
     shm_count_sub(&k->c->shm, SHM_XIMSS_HTTP_SESSIONS_ACTIVE, 1);
-    if (h->b->s != NULL)
-        (void)binding_close(h->b, BINDING_SERVER);
     gate_leave(&k->gate, h->place);
     h->kept = NULL;
     s->http = NULL;

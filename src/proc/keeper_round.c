@@ -177,6 +177,8 @@ static void read_turn(struct round *r, struct kept *s)
     if (s->out.n != 0 || s->out.failed || close)
         keeper_send(s, close);
     if (kind == KIND_WRITE)
+        kind = dispatch_kind(s->s); /* sending may have ended it */
+    if (kind == KIND_WRITE)
         put_later(r, s);
     else if (kind == KIND_READ && !s->ended && session_has_work(s->s))
         keeper_make_ready(s);

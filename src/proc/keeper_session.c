@@ -216,9 +216,10 @@ static bool may_have_number(struct keeper *k, const struct ipc_attach *a, const 
     if (old == NULL)
         return true;
     bool same = old->worker == a->worker && old->worker_generation == a->worker_generation;
+    bool alive = old->http != NULL || keeper_worker(k, old->worker, old->worker_generation) != NULL;
     if (same && old->attached && old->attempt == it->seq)
         return false; /* a new auth was asked once more; the worker knows already */
-    if (!same && old->attached && keeper_worker(k, old->worker, old->worker_generation) != NULL) {
+    if (!same && old->attached && alive) {
         attach_failed(w, it, ERR_INTERNAL);
         return false;
     }
@@ -476,6 +477,7 @@ static void say_closed(const struct kept *s)
 void keeper_free_session(struct kept *s)
 {
     struct keeper *k = s->k;
+    BUG_IF(s->writer); /* the round would come back to it */
     if (s->ready)
         leave_ready_line(s);
     if (s->attached && !s->said_end)
@@ -485,7 +487,7 @@ void keeper_free_session(struct kept *s)
         idmap_remove(&k->sessions, s->s->id);
     shm_count_sub(&k->c->shm, SHM_XIMSS_SESSIONS_ACTIVE, 1);
     if (s->http != NULL)
-        keeper_upload_session_gone(s->http);
+        keeper_http_close(s);
     session_free(&s->s);
     if (s->http != NULL)
         keeper_http_end(s);
