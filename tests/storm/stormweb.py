@@ -162,7 +162,7 @@ class WebGuest(Guest):
             if how == "wrong":
                 raise Wrong("logged in with a wrong password")
             return reply
-        # a nonce is worth nothing to the next auth
+        # a nonce is worth nothing to the next auth, nor on a link of the other kind
         if how not in ("wrong", "id", "cram") and reply.xml[0].get("errorNum") != "583":
             raise Wrong("login refused: %r" % reply)
         return None

@@ -37,10 +37,13 @@ class Weather(threading.Thread):
         self.rng, self.problem, self.done = random.Random("%s weather" % world.seed), None, {}
 
     def run(self):
+        deck = []
         try:
             while self.world.going:
-                what = self.rng.choice((self.reload, self.reload, self.worker, self.helper, self.helper, self.kick, self.kick, self.kick,
-                                        self.say, self.upgrade, self.top))
+                if not deck:
+                    deck = [self.reload, self.worker, self.helper, self.helper, self.kick, self.kick, self.kick, self.say, self.upgrade]
+                    self.rng.shuffle(deck)
+                what = deck.pop()
                 what()
                 self.done[what.__name__] = self.done.get(what.__name__, 0) + 1
                 time.sleep(self.rng.random() * 0.4)
@@ -79,9 +82,6 @@ class Weather(threading.Thread):
     def say(self):
         known = self.world.some_session(self.rng)
         self.server.ctl("session", "say", str(known.number) if known and self.rng.random() < 0.5 else "all", "storm", check=False)
-
-    def top(self):
-        self.server.top()
 
     def upgrade(self):
         """Refused as long as the one before goes on."""
@@ -122,6 +122,9 @@ def last_minute(world):
     for c in clients:
         c.send_bytes(b'<mailboxList id="l" filter="*"/>\0' * 25)
     time.sleep(rng.choice((0, 0.02, 0.1)))
+    if rng.random() < 0.4:  # and an upgrade
+        server.ctl("upgrade", check=False)
+        time.sleep(rng.random() * 3)
     return clients, some
 
 
