@@ -154,9 +154,15 @@ static void say_bye(struct http_conn *c)
     http_reply(c, 200, STR("text/xml; charset=utf-8"), (struct str){body, (size_t)n});
 }
 
+/* Who has just come may be answered once, unless the server ends. */
+static bool may_begin(const struct http_conn *c)
+{
+    return c->first && !c->door->no_logins;
+}
+
 static void end_idle(struct http_conn *c, uint32_t all)
 {
-    if (c->state == HTTP_HEAD && c->parser == NULL)
+    if (c->state == HTTP_HEAD && c->parser == NULL && (all != 0 || !may_begin(c)))
         http_end(c);
     else if (all != 0 && c->state == HTTP_WAIT && c->req->what == HTTP_POLL && c->door->no_logins)
         say_bye(c);

@@ -2,7 +2,8 @@
 # SPDX-FileCopyrightText: The ximssd authors
 """What storms have found, each alone: one thing ends while another uses it. Some of it only a sanitizer sees."""
 import pytest
-from xhttp import WebServer, errors, request, xml_body
+from upgradable import Upgradable
+from xhttp import Conn, WebServer, errors, request, xml_body
 from ximss import wait_for
 
 BOXES, MEGA = 100, 1 << 20
@@ -57,3 +58,24 @@ def test_a_writer_whose_queue_runs_over(server):
         wait_for(lambda s=session: s.sync("<XIMSS/>").status == 550)
     assert errors(server.web_session().sync('<noop id="n"/>').xml) == [("n", None)]
     assert "ended by signal" not in server.log()
+
+
+class WebUpgradable(Upgradable, WebServer):
+    pass
+
+
+def test_connections_that_have_not_asked_yet(tmp_path):
+    """An upgrade takes their worker: each is answered once all the same; then it ends, as any that is idle."""
+    with WebUpgradable(tmp_path, tls=True, server="workers = 2\n") as server:
+        fresh = [server.web() for _ in range(4)] + [server.web(tls=True) for _ in range(4)]
+        silent = [Conn(server.https_port) for _ in range(4)]  # not even a ClientHello
+        idle = server.web()
+        assert idle.ask("GET", "/XIMSSLogin/").stays
+        server.upgrade()
+        server.said("the new workers serve")
+        assert idle.closed()
+        for conn in silent:
+            conn.sock = server.tls_context().wrap_socket(conn.sock, suppress_ragged_eofs=False)
+        for conn in fresh + silent:
+            reply = conn.ask("GET", "/XIMSSLogin/")
+            assert reply.status == 401 and not reply.stays and conn.closed()
