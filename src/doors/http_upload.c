@@ -54,10 +54,15 @@ static void put(struct http_conn *c, enum ipc_type type, struct str body)
 }
 
 /* The keeper forgets what it has got. */
-static bool refuse(struct http_conn *c, int status)
+static void take_back(struct http_conn *c)
 {
     put(c, IPC_HTTP_DROP, STR_NONE);
     c->req->asked = false;
+}
+
+static bool refuse(struct http_conn *c, int status)
+{
+    take_back(c);
     http_reply(c, status, STR(""), STR_NONE);
     return false;
 }
@@ -90,16 +95,18 @@ static bool ask(struct http_conn *c, struct str id)
     return r->asked;
 }
 
-static void put_file(struct http_conn *c, struct str name, struct str type)
+CHECKED static enum err put_file(struct http_conn *c, struct str name, struct str type)
 {
     struct buf b;
     buf_init(&b, IPC_BODY_MAX);
     ipc_put_str(&b, name.p != NULL ? name : STR(""));
     ipc_put_str(&b, type.p != NULL ? type : STR(""));
-    if (buf_err(&b) == ERR_OK)
+    enum err e = buf_err(&b);
+    if (e == ERR_OK)
         put(c, IPC_UPLOAD_FILE, buf_slice(&b));
     buf_free(&b);
     c->req->upload->any = true;
+    return e;
 }
 
 int http_upload_begin(struct http_conn *c, const struct http1_request *q,
@@ -121,8 +128,11 @@ int http_upload_begin(struct http_conn *c, const struct http1_request *q,
         http_upload_free(&c->req->upload);
         return 503;
     }
-    if (!u->form)
-        put_file(c, STR(""), type);
+    if (!u->form && put_file(c, STR(""), type) != ERR_OK) {
+        take_back(c);
+        http_upload_free(&c->req->upload);
+        return 503;
+    }
     return 0;
 }
 
@@ -143,19 +153,19 @@ static void put_data(struct http_conn *c, struct str bytes)
     }
 }
 
-/* false: it is no form. */
-static bool take_form(struct http_conn *c, struct str in)
+/* The status of a refusal, or 0. */
+static int take_form(struct http_conn *c, struct str in)
 {
     struct http_upload *u = c->req->upload;
     struct str piece;
     for (;;) {
         switch (multipart_feed(&u->m, &in, &piece)) {
         case MULTIPART_MORE:
-            return true;
+            return 0;
         case MULTIPART_PART:
             u->wanted = u->m.filename.n != 0;
-            if (u->wanted)
-                put_file(c, u->m.filename, u->m.type);
+            if (u->wanted && put_file(c, u->m.filename, u->m.type) != ERR_OK)
+                return 503;
             break;
         case MULTIPART_DATA:
             if (u->wanted)
@@ -166,7 +176,7 @@ static bool take_form(struct http_conn *c, struct str in)
             u->wanted = false;
             break;
         case MULTIPART_BAD:
-            return false;
+            return 400;
         }
     }
 }
@@ -179,8 +189,10 @@ bool http_upload_piece(struct http_conn *c, struct str piece)
         http_set_timer(c, c->door->conf->http.body_timeout);
         u->since = 0;
     }
-    if (u->form)
-        return take_form(c, piece) ? true : refuse(c, 400);
+    if (u->form) {
+        int status = take_form(c, piece);
+        return status == 0 || refuse(c, status);
+    }
     put_data(c, piece);
     return true;
 }

@@ -94,6 +94,8 @@ static void put_head(struct bus_peer *w, uint32_t conn, uint32_t seq,
     ipc_http_reply_put(&b, r);
     if (buf_err(&b) == ERR_OK)
         bus_put(w, IPC_HTTP_REPLY, conn, seq, buf_slice(&b));
+    else
+        bus_put(w, IPC_HTTP_BREAK, conn, seq, STR_NONE); /* nobody is to wait for it for ever */
     buf_free(&b);
 }
 

@@ -197,7 +197,8 @@ enum err upload_data(struct upload *u, struct str bytes)
 {
     struct uploads *all = u->all;
     const struct upload_limits *lim = &all->host->limits;
-    BUG_IF(u->now == NULL);
+    if (u->now == NULL)
+        return ERR_PACKET;
     if (bytes.n > lim->file || u->now->bytes.size > lim->file - bytes.n)
         return ERR_TOO_LONG;
     while (bytes.n > lim->session || all->bytes > lim->session - bytes.n) {

@@ -56,7 +56,8 @@ bool upload_id_ok(struct str id);
 enum err upload_begin(struct session *s, struct str id, struct upload **out) CHECKED;
 /*
  * The next file begins. ERR_TOO_LONG: no more room in the session, though all used sets are gone; ERR_QUOTA: no room in the spool;
- * ERR_DB: none on the disk; ERR_NOMEM. After a failure only upload_abort() is left.
+ * ERR_DB: none on the disk; ERR_NOMEM; ERR_PACKET: bytes of no file (it is a worker who says them). After a failure only
+ * upload_abort() is left.
  */
 enum err upload_file(struct upload *u, struct str name, struct str type) CHECKED;
 enum err upload_data(struct upload *u, struct str bytes) CHECKED;

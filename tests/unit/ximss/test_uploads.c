@@ -195,6 +195,18 @@ static void operation(void **state)
     assert_false(there(c->s, "a.1"));
 }
 
+/* A worker says what comes; it may be wrong about it. */
+static void bytes_of_no_file(void **state)
+{
+    struct world *w = *state;
+    struct upload *u = NULL;
+    struct client *c = login(w);
+    must(upload_begin(c->s, STR("u"), &u));
+    assert_int_equal(upload_data(u, STR("x")), ERR_PACKET);
+    upload_abort(&u);
+    assert_int_equal(upload_remove(c->s, STR("u")), ERR_UPLOAD_MISSING);
+}
+
 /* The session's end takes all of it. */
 static void session_ends(void **state)
 {
@@ -215,6 +227,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(limits, setup, teardown),
         cmocka_unit_test_setup_teardown(time_passes, setup, teardown),
         cmocka_unit_test_setup_teardown(operation, setup, teardown),
+        cmocka_unit_test_setup_teardown(bytes_of_no_file, setup, teardown),
         cmocka_unit_test_setup_teardown(session_ends, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
