@@ -37,7 +37,7 @@ class TcpGuest(Guest):
             if isinstance(e, Wrong):
                 raise
             # an end inside a message is an assertion of Client.raw()
-            if not self.world.excused(since) and not (self.known and self.known.ended):
+            if not self.world.excused(since) and not (self.known and self.world.ended(self.known)):
                 raise Wrong("the connection was lost: %r" % e) from e
         finally:
             if self.known is not None:
@@ -128,7 +128,7 @@ class TcpGuest(Guest):
         while True:
             message = self.client.recv()
             if message.tag == "bye":
-                if not self.known.ended:
+                if not self.world.ended(self.known):
                     raise Wrong("<bye/> that nobody asked for")
                 if not self.client.closed():
                     raise Wrong("open after <bye/>")

@@ -53,7 +53,7 @@ class WebGuest(Guest):
     def lost(self, since, e):
         if isinstance(e, TimeoutError):
             raise Wrong("no answer in time") from e
-        if not self.world.excused(since):
+        if not self.world.excused(since) and not self.world.cut_short(since):
             raise Wrong("the connection was lost: %r" % e) from e
 
     def cut(self, conn):
@@ -102,7 +102,7 @@ class WebGuest(Guest):
 
     def judge(self, reply, *statuses):
         """550 only when the session was ended."""
-        if reply.status == 550 and (self.known is None or self.known.ended):
+        if reply.status == 550 and (self.known is None or self.world.ended(self.known)):
             raise Over
         if reply.status not in statuses:
             raise Wrong("%r, and the session was %sended" % (reply, "" if self.known and self.known.ended else "not "))
@@ -243,7 +243,7 @@ class WebGuest(Guest):
         return errors(root)
 
     def must_be_over(self, what):
-        if not self.known.ended:
+        if not self.world.ended(self.known):
             raise Wrong(what + ", and nobody has ended the session")
         raise Over
 

@@ -33,6 +33,7 @@ CONF = ("[login]\nhash_cost = 1\nfail_delay = 0\nfail_account = 0\nfail_connecti
         "[limits]\nmailboxes = 100000\n[tls]\nhandshakes = 100\n")
 HTTP = "connections_per_address = 0\nupload_file = 2M\nupload_session = 4M\nupload_space = 16M\n"
 MESSAGES, BOXES = 400, 60
+DRAIN, UPGRADE = 10, "not finished at an upgrade"  # seconds, with what may delay them on a loaded machine; why such sessions end
 GAUGES = ("ximssActive", "ximssSessionsActive", "ximssHTTPSessionsActive", "httpUserActive")
 
 BINARY = random.Random(9).randbytes(400000)  # more than a stored piece
@@ -99,6 +100,25 @@ class World:
     def excused(self, since):
         """May a connection that was made then be lost?"""
         return any(t > since - 1 for t in self.worker_kills)
+
+    def cut_short(self, since):
+        """Was it there when a keeper had to hand over, with an answer that did not come to its end in DRAIN seconds?"""
+        began = time.time() - (time.monotonic() - since)
+        for hour, minute, second in re.findall(r"^(\d\d):(\d\d):([\d.]+) 2 MASTER upgrade: keeper \d+ hands over", self.server.log(), re.M):
+            at = int(hour) * 3600 + int(minute) * 60 + float(second)
+            if (time.time() - at) % 86400 < time.time() - began + DRAIN:
+                return True
+        return False
+
+    def ended(self, known):
+        """Somebody of the test has ended it, or an upgrade, as its request did not come to an end; the log may say so a little later."""
+        end = time.monotonic() + 5
+        while not known.ended and time.monotonic() < end:
+            if re.search(r"XIMSS-%d\(.* session closed: %s" % (known.number, UPGRADE), self.server.log()):
+                known.ended = True
+            else:
+                time.sleep(0.1)
+        return known.ended
 
     def kill(self, name):
         """-9 for that process of the server."""
