@@ -4,7 +4,8 @@
 /*
  * http_priv: what the files of the HTTP door share.
  *
- *   http.c          connections: bytes in, requests one after another, times
+ *   http.c          connections: requests one after another, times, the hand-over to XIMSS
+ *   http_input.c    bytes in: the PROXY line, the parser, what has to wait
  *   http_door.c     all of them together: packets, reload, the end
  *   http_request.c  a request's head and body: which URL is it, may it have that body, to whom does it go
  *   http_reply.c    replies
@@ -121,6 +122,14 @@ void http_set_timer(struct http_conn *c, int64_t delay);
 void http_req_free(struct http_req **r);
 /* What is counted as its input becomes so much. */
 void http_count_input(struct http_conn *c, size_t was, size_t is);
+/* It speaks XIMSS: the connection becomes the other door's, with the bytes that have come. */
+void http_pass(struct http_conn *c, struct str fresh);
+
+/* --- http_input.c */
+void http_data(struct conn *conn, struct str fresh);
+/* Does it take bytes now? */
+bool http_reads(const struct http_conn *c);
+void http_drop_held(struct http_conn *c);
 
 /* A part or a page of a message: it is read only, and what comes out of mail is nobody's page of ours. */
 static inline bool http_is_of_mail(enum http_what what)
