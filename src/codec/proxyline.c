@@ -70,6 +70,13 @@ enum { COMMAND = 12, FAMILY = 13, LENGTH = 14 };
 enum { V2_LOCAL = 0x20, V2_PROXY = 0x21 };
 enum { UNSPEC = 0x00, TCP4 = 0x11, TCP6 = 0x21 };
 
+/* An addition: a byte of type, two of length, value (2.2). */
+#define TLV_HEAD 3
+#define TLV_TLS  0x20 /* PP2_TYPE_SSL */
+#define TLV_TLS_HEAD \
+    5 /* what the client did, a byte; how his certificate was, four; then additions of its own */
+#define CLIENT_TLS 1 /* PP2_CLIENT_SSL */
+
 static const char signature[] = "\r\n\r\n\0\r\nQUIT\n";
 #define SIGNATURE (sizeof signature - 1)
 
@@ -98,6 +105,23 @@ static enum err check_head(const uint8_t *p, size_t n)
     return e != ERR_OK ? e : n < V2_HEAD + length ? ERR_AGAIN : ERR_OK;
 }
 
+/* The additions: n bytes at p. Said twice, the last one counts. */
+static enum err read_tlvs(const uint8_t *p, size_t n, struct proxyline *out)
+{
+    while (n != 0) {
+        if (n < TLV_HEAD)
+            return ERR_SYNTAX;
+        size_t length = (size_t)p[1] << 8 | p[2];
+        if (length > n - TLV_HEAD || (p[0] == TLV_TLS && length < TLV_TLS_HEAD))
+            return ERR_SYNTAX;
+        if (p[0] == TLV_TLS)
+            out->tls = (p[TLV_HEAD] & CLIENT_TLS) != 0;
+        p += TLV_HEAD + length;
+        n -= TLV_HEAD + length;
+    }
+    return ERR_OK;
+}
+
 static enum err read_v2(struct str in, size_t *used, struct proxyline *out)
 {
     const uint8_t *p = (const uint8_t *)in.p;
@@ -109,10 +133,11 @@ static enum err read_v2(struct str in, size_t *used, struct proxyline *out)
         return ERR_OK;
     bool v6 = p[FAMILY] == TCP6;
     const uint8_t *from = p + V2_HEAD, *port = from + (v6 ? 32 : 8);
+    size_t addresses = v6 ? 36 : 12;
     out->given = true;
     out->ip = v6 ? ip_from_v6(from) : ip_from_v4(from);
     out->port = (uint16_t)(port[0] << 8 | port[1]);
-    return ERR_OK;
+    return read_tlvs(from + addresses, *used - V2_HEAD - addresses, out);
 }
 
 /* The shorter one of the two begins like the longer one. */

@@ -54,10 +54,10 @@ enum err before_features(struct str answer, struct str id, bool starttls, struct
     return ERR_OK;
 }
 
-uint32_t before_link_flags(const struct conn *c)
+uint32_t before_link_flags(const struct conn *c, bool proxy_tls)
 {
     if (!conn_is_tls(c))
-        return 0;
+        return proxy_tls ? IPC_LOGIN_PROXY_TLS : 0;
     bool v13 = strcmp(conn_tls_version(c), "TLSv1.3") == 0;
     return IPC_LOGIN_TLS | (v13 ? IPC_LOGIN_TLS13 : 0u);
 }

@@ -19,8 +19,8 @@ enum err before_disabled(const struct xelem *e, enum op_id op) CHECKED;
 /* The message `features`, of auth's FEATURES_ANSWER. ERR_NOMEM: auth had no memory for one. */
 enum err before_features(struct str answer, struct str id, bool starttls, struct buf *out) CHECKED;
 
-/* IPC_LOGIN_TLS and IPC_LOGIN_TLS13, as the connection is. */
-uint32_t before_link_flags(const struct conn *c);
+/* IPC_LOGIN_TLS and IPC_LOGIN_TLS13, as the connection is; else IPC_LOGIN_PROXY_TLS, if the client speaks TLS with a proxy. */
+uint32_t before_link_flags(const struct conn *c, bool proxy_tls);
 
 /*
  * The attributes of <login> (protocol 1, 3.1); slices of e. Flags are added to those that stand there; the other fields are the

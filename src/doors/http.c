@@ -214,7 +214,7 @@ void http_pass(struct http_conn *c, struct str fresh)
     struct listen_addr peer = c->peer;
     uint32_t old = c->id, id = old, place = c->place;
     struct buf *held = c->held; /* `fresh` may be a part of it */
-    bool eof = c->eof;
+    bool eof = c->eof, proxy_tls = c->proxy_tls;
     if (!d->host.pass(d->host.ctx, &peer, &id, &place)) {
         /* It has no place any more: closed() is not to give one back. */
         conn_abort(&c->conn);
@@ -224,7 +224,8 @@ void http_pass(struct http_conn *c, struct str fresh)
     idmap_remove(&d->conns, old);
     c->held = NULL;
     forget(c);
-    tcp_door_adopt(d->tcp, (struct tcp_conn *)(void *)&c->conn, &peer, id, place, fresh, eof);
+    tcp_door_adopt(d->tcp, (struct tcp_conn *)(void *)&c->conn, &peer, id, place, fresh, eof,
+                   proxy_tls);
     if (held != NULL)
         buf_free(held);
     free(held);

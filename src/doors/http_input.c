@@ -137,6 +137,7 @@ static bool take_proxy_line(struct http_conn *c, struct str *in)
     c->proxied = false;
     *in = str_sub(*in, used, in->n);
     if (p.given) {
+        c->proxy_tls = p.tls;
         memcpy(c->peer.ip, p.ip.b, sizeof c->peer.ip);
         c->peer.port = p.port;
         c->peer.family = LISTEN_IP;

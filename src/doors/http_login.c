@@ -146,8 +146,7 @@ void http_login_item(struct http_conn *c, const struct ipc_item *it)
 
 uint32_t http_link_flags(const struct http_conn *c)
 {
-    uint32_t ours = before_link_flags(&c->conn);
-    return ours == 0 && c->req->proxy_tls ? IPC_LOGIN_PROXY_TLS : ours;
+    return before_link_flags(&c->conn, c->req->proxy_tls);
 }
 
 /* A parameter that is a boolean; what is none is false (protocol 1, 1.9). */

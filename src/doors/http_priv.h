@@ -91,8 +91,9 @@ struct http_conn {
     const struct conf_domain *domain; /* that the handshake named, or the main one */
     uint8_t state;                    /* enum http_state */
     bool paused, eof;
-    bool first;   /* no byte has come yet */
-    bool proxied; /* a PROXY line has to come first */
+    bool first;     /* no byte has come yet */
+    bool proxied;   /* a PROXY line has to come first */
+    bool proxy_tls; /* it says that the client speaks TLS */
 };
 
 /* HTTPU records (protocol 1, section 8): 1 failures, 2 connections, 3 bad requests, 4 requests and replies, 5 bytes. */

@@ -106,8 +106,9 @@ CHECKED static bool find_client(struct http_conn *c, const struct http1_request 
         forwarded_add(&f, line);
     for (at = 0; (line = http1_field_next(q, "x-forwarded-for", &at)).p != NULL;)
         forwarded_add_x(&f, line);
-    c->req->proxy_tls = addrlist_match(&c->door->proxies, &peer) &&
-                        str_ieq(http1_field(q, "x-forwarded-proto"), STR("https"));
+    c->req->proxy_tls =
+        c->proxy_tls || (addrlist_match(&c->door->proxies, &peer) &&
+                         str_ieq(http1_field(q, "x-forwarded-proto"), STR("https")));
     return forwarded_client(&f, &c->req->client);
 }
 

@@ -379,7 +379,7 @@ static const struct conn_ops orphan_ops = {.on_data = on_orphan_data,
                                            .on_closed = on_orphan_closed};
 
 void tcp_door_adopt(struct tcp_door *d, struct tcp_conn *c, const struct listen_addr *peer,
-                    uint32_t id, uint32_t place, struct str fresh, bool eof)
+                    uint32_t id, uint32_t place, struct str fresh, bool eof, bool proxy_tls)
 {
     char who[LISTEN_TEXT];
     memset((char *)c + sizeof c->conn, 0, sizeof *c - sizeof c->conn);
@@ -391,6 +391,7 @@ void tcp_door_adopt(struct tcp_door *d, struct tcp_conn *c, const struct listen_
     }
     c->conn.ops = &usual_ops;
     c->tls_mode = CONF_TLS_NO; /* a listener for http has no starttls */
+    c->proxy_tls = proxy_tls;
     begin(c, peer, false);
     shm_count_add(d->shm, SHM_XIMSS_PASSED, 1);
     log_write(LOG_MAJOR, "XIMSSI", c->id, tcp_who(c, who), "taken over from an HTTP port");

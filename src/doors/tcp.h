@@ -94,6 +94,7 @@ struct tcp_conn {
     uint8_t state;     /* enum tcp_state */
     uint8_t tls_mode;  /* enum conf_tls of the listener */
     bool eof;          /* the client sends no more */
+    bool proxy_tls;    /* he speaks TLS with a proxy that is believed */
     bool mid_message;  /* the last bytes written do not end a message */
     bool paused;
     bool over;   /* the keeper has ended the session: it need not be told */
@@ -141,10 +142,11 @@ void tcp_door_accept(struct tcp_door *d, int fd, const struct listen_addr *peer,
 
 /*
  * A connection that came to a listener for http and began with `<` (protocol 1, 4.12): *c is its memory, of which only c->conn is
- * filled and open; what else was in it is gone. fresh: what it has said. eof: and will say.
+ * filled and open; what else was in it is gone. fresh: what it has said. eof: and will say. proxy_tls: a PROXY line says that
+ * the client speaks TLS.
  */
 void tcp_door_adopt(struct tcp_door *d, struct tcp_conn *c, const struct listen_addr *peer,
-                    uint32_t id, uint32_t place, struct str fresh, bool eof);
+                    uint32_t id, uint32_t place, struct str fresh, bool eof, bool proxy_tls);
 
 /* Packets of auth and keepers for connections of this door. */
 void tcp_door_item(struct tcp_door *d, struct bus_peer *from, const struct ipc_item *it);

@@ -171,7 +171,7 @@ void tcp_login_keeper_up(struct tcp_conn *c)
 void tcp_login_begin(struct tcp_conn *c, const struct xelem *e, struct str id)
 {
     struct tcp_login *l = c->login;
-    struct ipc_login out = {.flags = before_link_flags(&c->conn),
+    struct ipc_login out = {.flags = before_link_flags(&c->conn, c->proxy_tls),
                             .failures = l->failures,
                             .place = c->place,
                             .domain = l->domain->name};
@@ -228,7 +228,8 @@ void tcp_login_features(struct tcp_conn *c, const struct xelem *e, struct str id
     tcp_target_domain(c, e);
     bool kept = keep_id(l, id);
     buf_clear(&l->body);
-    ipc_put_u32(&l->body, conn_is_tls(&c->conn) ? IPC_LOGIN_TLS : 0);
+    ipc_put_u32(&l->body,
+                before_link_flags(&c->conn, c->proxy_tls) & (IPC_LOGIN_TLS | IPC_LOGIN_PROXY_TLS));
     ipc_put_str(&l->body, l->domain->name);
     ipc_put_str(&l->body, (struct str){(const char *)l->peer.ip, sizeof l->peer.ip});
     if (kept && buf_err(&l->body) == ERR_OK)

@@ -23,3 +23,9 @@ class TestTcp(TestHttp):
         client.login()
         assert [r["transport"] for r in rows(world) if r["ip"] == "127.0.0.8"] == ["tcp"]
         client.close()
+
+    def test_who_speaks_ximss_has_a_safe_link(self, world):
+        client = Client(("127.0.0.1", self.port(world)), tls=Server.tls_context(), source="127.0.0.8")
+        (features,), _ = client.call('<listFeatures id="f" domain="safe.example"/>')
+        assert "PLAIN" in {e.text for e in features.iter("sasl")}
+        client.close()

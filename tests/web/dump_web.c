@@ -168,7 +168,7 @@ static void dump_proxy(struct ask *a)
     printf(",\"used\":%zu,\"given\":%d", used, p.given);
     if (p.given) {
         dump_ip(&p.ip);
-        printf(",\"port\":%u", p.port);
+        printf(",\"port\":%u,\"tls\":%d", p.port, p.tls);
     }
 }
 

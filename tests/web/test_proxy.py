@@ -28,6 +28,10 @@ def addresses(a, b, pa, pb):
     return ipaddress.ip_address(a).packed + ipaddress.ip_address(b).packed + struct.pack("!HH", pa, pb)
 
 
+def tlv(kind, value, length=None):
+    return struct.pack("!BH", kind, len(value) if length is None else length) + value
+
+
 def test_both_versions():
     rng = random.Random(2)
     for tail in (b"", b"GET / HTTP/1.1\r\n", b"\0", b"PROXY TCP4 1.1.1.1 1.1.1.1 1 1\r\n"):
@@ -37,13 +41,15 @@ def test_both_versions():
                 if (":" in a) == (":" in b):
                     pa, pb = rng.choice([0, 1, 143, 65535]), rng.randrange(65536)
                     v6 = ":" in a
-                    tlv = b"".join(struct.pack("!BH", t, n) + bytes(n) for t, n in [(4, 7), (0x20, 30)][:rng.randrange(3)])
-                    rows.append(("PROXY TCP%d %s %s %d %d\r\n" % (6 if v6 else 4, a, b, pa, pb)).encode() if rng.random() < 0.5
-                                else v2(0x21, 0x21 if v6 else 0x11, addresses(a, b, pa, pb) + tlv))
-                    rows[-1] = (rows[-1], a, pa)
-        assert len(rows) == 41
-        for (header, a, port), got in zip(rows, ask("proxy", [h + tail for h, _, _ in rows])):
-            assert (got["err"], got["used"], got["given"], got["port"]) == ("OK", len(header), 1, port), header
+                    tls, client, one = rng.random() < 0.8, rng.randrange(8), rng.random() < 0.5
+                    added = [tlv(4, bytes(7)), tlv(3, b"crc!")] + [tlv(0x20, struct.pack("!BI", client, 1) + tlv(0x21, b"TLSv1.3"))] * tls
+                    rng.shuffle(added)
+                    rows.append(("PROXY TCP%d %s %s %d %d\r\n" % (6 if v6 else 4, a, b, pa, pb)).encode() if one
+                                else v2(0x21, 0x21 if v6 else 0x11, addresses(a, b, pa, pb) + b"".join(added)))
+                    rows[-1] = (rows[-1], a, pa, int(not one and tls and client & 1))
+        assert len(rows) == 41 and 0 < sum(tls for _, _, _, tls in rows) < 41
+        for (header, a, port, tls), got in zip(rows, ask("proxy", [row[0] + tail for row in rows])):
+            assert (got["err"], got["used"], got["given"], got["port"], got["tls"]) == ("OK", len(header), 1, port, tls), header
             assert same(got["ip"], a)
 
 
@@ -99,8 +105,10 @@ def test_version_2():
         assert (got["err"], got.get("given")) == want, (command, family)
     rows, wants = [], []
     for family, least in ((0x11, 12), (0x21, 36)):
-        for n, err in [(0, "SYNTAX"), (least - 1, "SYNTAX"), (least, "OK"), (least + 1, "OK"), (4079, "OK"), (4080, "OK"), (4081, "TOO_LONG"), (65535, "TOO_LONG")]:
-            rows += [v2(0x21, family, bytes(k), n) for k in (n, 0, max(n - 1, 0))]
+        for n, err in [(0, "SYNTAX"), (least - 1, "SYNTAX"), (least, "OK"), (least + 3, "OK"), (4079, "OK"), (4080, "OK"), (4081, "TOO_LONG"), (65535, "TOO_LONG")]:
+            # what is behind the addresses is one addition
+            body = bytes(least) + tlv(4, bytes(max(n - least - 3, 0))) if n >= least + 3 else bytes(n)
+            rows += [v2(0x21, family, body[:k], n) for k in (n, 0, max(n - 1, 0))]
             wants += [err] * 3 if err != "OK" else ["OK", "AGAIN", "AGAIN"]
     assert [a["err"] for a in ask("proxy", rows)] == wants
     # The next version's signature, and the signature without the rest.

@@ -47,6 +47,54 @@ static void test_headers(void **state)
     }
 }
 
+/* proxy-protocol.txt, 2.2 and 2.2.6: additions fill the rest of the header exactly; that of TLS has five bytes or more. */
+static void test_additions(void **state)
+{
+    static const struct {
+        struct str tlvs;
+        enum err want;
+        bool tls;
+    } rows[] = {
+        {STR(""), ERR_OK, false},
+        {STR("\x04"), ERR_SYNTAX, false},
+        {STR("\x04\0"), ERR_SYNTAX, false},
+        {STR("\x04\0\0"), ERR_OK, false},
+        {STR("\x04\0\3ab"), ERR_SYNTAX, false},
+        {STR("\x04\0\3abc"), ERR_OK, false},
+        {STR("\x04\0\3abcd"), ERR_SYNTAX, false},
+        {STR("\x04\xff\xff"
+             "abc"),
+         ERR_SYNTAX, false},
+        {STR("\x20\0\4\1\0\0\0"), ERR_SYNTAX, false},
+        {STR("\x20\0\5\1\0\0\0"), ERR_SYNTAX, false},
+        {STR("\x20\0\5\1\0\0\0\0"), ERR_OK, true},
+        {STR("\x20\0\6\1\0\0\0\0x"), ERR_OK, true},
+        {STR("\x20\0\5\0\0\0\0\0"), ERR_OK, false},
+        {STR("\x20\0\5\x06\0\0\0\0"), ERR_OK, false}, /* a certificate, but no TLS */
+        {STR("\x20\0\5\xff\0\0\0\1"), ERR_OK, true},
+        {STR("\3\0\4wxyz\x20\0\x0f\1\0\0\0\0\x21\0\7TLSv1.3\4\0\0"), ERR_OK, true},
+        {STR("\x20\0\5\1\0\0\0\0\x20\0\5\0\0\0\0\0"), ERR_OK, false},
+        {STR("\x20\0\5\1\0\0\0\0\4\0"), ERR_SYNTAX, false},
+        {STR("\x30\0\x0d\x20\0\5\1\0\0\0\0abcde"), ERR_OK, false}, /* inside of another one */
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char in[100] = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0?\xac\x13\0\1\xac\x13\0\3\xa6\x52\0\x50";
+        struct proxyline p;
+        size_t used, n = 28 + rows[i].tlvs.n;
+        in[15] = (char)(n - 16);
+        memcpy(in + 28, rows[i].tlvs.p, rows[i].tlvs.n);
+        in[n] = '\x20'; /* what follows is the client's */
+        assert_int_equal(proxyline_read((struct str){in, n - 1}, &used, &p), ERR_AGAIN);
+        assert_int_equal(proxyline_read((struct str){in, n + 1}, &used, &p), rows[i].want);
+        if (rows[i].want == ERR_OK)
+            assert_true(used == n && p.given && p.tls == rows[i].tls);
+        in[12] = '\x20'; /* LOCAL: whatever stands there is passed over */
+        assert_int_equal(proxyline_read((struct str){in, n}, &used, &p), ERR_OK);
+        assert_true(used == n && !p.given && !p.tls);
+    }
+}
+
 static void test_refusal_leaves_nothing(void **state)
 {
     struct proxyline p = {.port = 7};
@@ -167,6 +215,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_additions),
         cmocka_unit_test(test_refusal_leaves_nothing),
         cmocka_unit_test(test_forwarded_examples),
         cmocka_unit_test(test_params),
