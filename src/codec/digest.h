@@ -117,9 +117,12 @@ struct digest_part {
     enum digest_part_kind kind;
     enum digest_encoding encoding;
     uint32_t estimated; /* estimatedSize */
-    uint32_t head_at;   /* where the part's own header begins in the stored message */
-    uint32_t raw_at,
-        raw_n; /* encoded body there, without the line end that belongs to the boundary; of parts inside an encoded message: that one's body */
+    /*
+     * Where the part's own header begins, and its encoded body without the line end that belongs to the boundary: in the stored
+     * message; or, inside of a message that is itself encoded in base64 or quoted-printable, in that one's decoded body
+     * (codec/unwrap.h). Unknown, inside of one in uuencode: the place of that one's body, without a header.
+     */
+    uint32_t head_at, raw_at, raw_n;
     bool
         has_plain; /* of text/html: stands beside a text/plain alternative, so mode="text" leaves it out */
     struct str type, subtype, charset, content_id, disposition, description, location, klass;

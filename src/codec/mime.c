@@ -30,7 +30,6 @@ void mime_init(void)
 struct walk {
     const struct mime_limits *limits;
     struct digest_body_maker body;
-    struct str raw;    /* the stored message */
     uint32_t promised; /* parts added, and siblings that will be */
     bool plain_seen;   /* in the multipart/alternative that we are in */
     struct entity_reader reader;
@@ -38,9 +37,10 @@ struct walk {
 
 /* Where an entity stands. */
 struct place {
-    struct str in;              /* its bytes: header and body */
-    bool stored;                /* `in` lies in the stored message */
-    uint32_t outer_at, outer_n; /* else: the range of the encoded part that it came from */
+    struct str in; /* its bytes: header and body */
+    const char
+        *base; /* offsets count from here: the stored message or a decoded one; NULL: unknown */
+    uint32_t outer_at, outer_n; /* then: the range of the encoded part that it came from */
     uint32_t parent, depth, number;
     struct str prefix; /* partID of what it is in */
     bool root;         /* of the message or of an embedded one */
@@ -133,10 +133,11 @@ static void add_message(struct walk *w, const struct entity *e, struct str body,
     buf_init(&lists, RAW_MAX);
     digest_fields_init(&m);
     struct str inner = body;
-    bool stored = at->stored && e->encoding == DIGEST_7BIT;
+    const char *base = at->base;
     if (e->encoding != DIGEST_7BIT) {
-        p->parse_error = str_of(mime_transfer_decode(e->encoding, body, &decoded));
-        inner = buf_slice(&decoded);
+        p->parse_error = str_of(mime_message_decode(e->encoding, body, &decoded));
+        inner = decoded.n != 0 ? buf_slice(&decoded) : STR("");
+        base = e->encoding != DIGEST_UUENCODE ? inner.p : NULL;
     }
     entity_read(&w->reader, inner, &m, NULL);
     digest_fields_finish(&m, &lists);
@@ -149,7 +150,7 @@ static void add_message(struct walk *w, const struct entity *e, struct str body,
     bool seen = w->plain_seen;
     w->plain_seen = false;
     walk_entity(w, &(struct place){.in = inner,
-                                   .stored = stored,
+                                   .base = base,
                                    .outer_at = p->raw_at,
                                    .outer_n = p->raw_n,
                                    .parent = index,
@@ -187,7 +188,7 @@ static void add_multipart(struct walk *w, const struct buf *children, const stru
     if (alternative)
         w->plain_seen = false;
     for (uint32_t k = 0; k < children->n / sizeof(struct str); k++) {
-        struct place child = {.stored = at->stored,
+        struct place child = {.base = at->base,
                               .outer_at = at->outer_at,
                               .outer_n = at->outer_n,
                               .parent = index,
@@ -284,8 +285,8 @@ static void walk_entity(struct walk *w, const struct place *at)
     int n = snprintf(id, sizeof id, "%.*s%s%02u", STR_FMT(at->prefix), at->prefix.n != 0 ? "-" : "",
                      at->number);
     p.part_id = (struct str){id, n > 0 && (size_t)n < sizeof id ? (size_t)n : 0};
-    if (at->stored) {
-        p.head_at = (uint32_t)(at->in.p - w->raw.p);
+    if (at->base != NULL) {
+        p.head_at = (uint32_t)(at->in.p - at->base);
         p.raw_at = p.head_at + (uint32_t)e.body_at;
         p.raw_n = (uint32_t)body.n;
     } else {
@@ -320,11 +321,11 @@ enum err mime_digest(struct str raw, const struct mime_limits *limits, struct bu
         raw = STR("");
     BUG_IF(limits->parts == 0 || limits->parts > DIGEST_PARTS_MAX ||
            limits->depth > DIGEST_DEPTH_MAX);
-    struct walk w = {.limits = limits, .raw = raw, .promised = 1};
+    struct walk w = {.limits = limits, .promised = 1};
     digest_body_init(&w.body);
     entity_reader_init(&w.reader, limits);
     digest_root(&w, raw, head);
-    walk_entity(&w, &(struct place){.in = raw, .stored = true, .number = 1, .root = true});
+    walk_entity(&w, &(struct place){.in = raw, .base = raw.p, .number = 1, .root = true});
     digest_body_finish(&w.body, body);
     digest_body_free(&w.body);
     entity_reader_free(&w.reader);

@@ -4,6 +4,8 @@
 
 #include <gmime/gmime.h>
 
+#include "codec/transfer.h"
+
 enum digest_encoding mime_encoding(struct str unfolded)
 {
     static const struct {
@@ -117,17 +119,19 @@ static bool uu_decode(struct str raw, struct buf *out)
     return begun;
 }
 
+static const char *what_is_wrong(enum digest_encoding how, struct str raw)
+{
+    if (how == DIGEST_BASE64 && !base64_fine(raw))
+        return "bad base64";
+    return how == DIGEST_QP && !qp_fine(raw) ? "bad quoted-printable" : "";
+}
+
 const char *mime_transfer_decode(enum digest_encoding how, struct str raw, struct buf *out)
 {
     static const GMimeContentEncoding encodings[] = {
         [DIGEST_BASE64] = GMIME_CONTENT_ENCODING_BASE64,
         [DIGEST_QP] = GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE,
     };
-    const char *wrong = "";
-    if (how == DIGEST_BASE64 && !base64_fine(raw))
-        wrong = "bad base64";
-    else if (how == DIGEST_QP && !qp_fine(raw))
-        wrong = "bad quoted-printable";
     if (how == DIGEST_UUENCODE && uu_decode(raw, out))
         return "";
     if (how == DIGEST_UUENCODE || how == DIGEST_7BIT || raw.n == 0) {
@@ -139,5 +143,21 @@ const char *mime_transfer_decode(enum digest_encoding how, struct str raw, struc
     char *to = buf_room(out, g_mime_encoding_outlen(&e, raw.n));
     if (to != NULL)
         buf_grow(out, g_mime_encoding_flush(&e, raw.p, raw.n, to));
-    return wrong;
+    return what_is_wrong(how, raw);
+}
+
+const char *mime_message_decode(enum digest_encoding how, struct str raw, struct buf *out)
+{
+    struct transfer t;
+    struct str in = raw;
+    char made[4096];
+    if (how != DIGEST_BASE64 && how != DIGEST_QP)
+        return mime_transfer_decode(how, raw, out);
+    transfer_init(&t, how);
+    while (in.n != 0) {
+        size_t n = transfer_feed(&t, &in, made, sizeof made);
+        buf_add(out, made, n);
+    }
+    buf_add(out, made, transfer_finish(&t, made));
+    return what_is_wrong(how, raw);
 }

@@ -16,7 +16,7 @@
 static struct download_size *slot_of(const struct download *d)
 {
     uint64_t key = (uint64_t)d->account * 31 + (uint64_t)d->mailbox;
-    key = (key * 31 + d->uid) * 31 + d->raw_at;
+    key = (key * 31 + d->uid) * 31 + d->part;
     return &d->sizes->known[key % DOWNLOAD_SIZES];
 }
 
@@ -24,7 +24,7 @@ static void recall(struct download *d)
 {
     const struct download_size *k = slot_of(d);
     if (d->measured || k->mailbox != d->mailbox || k->account != d->account || k->uid != d->uid ||
-        k->at != d->raw_at)
+        k->part != d->part)
         return;
     if (k->plain)
         d->t.how = DIGEST_7BIT;
@@ -37,7 +37,7 @@ static void remember(const struct download *d)
     *slot_of(d) = (struct download_size){.account = d->account,
                                          .mailbox = d->mailbox,
                                          .uid = d->uid,
-                                         .at = (uint32_t)d->raw_at,
+                                         .part = d->part,
                                          .plain = d->t.how == DIGEST_7BIT,
                                          .size = d->size};
 }
@@ -75,6 +75,7 @@ void download_free(struct download **dp)
         return;
     buf_free(&d->type);
     buf_free(&d->fields);
+    free(d->unwrap);
     free(d);
 }
 
@@ -96,6 +97,40 @@ static void rewind_bytes(struct download *d)
 {
     d->taken = d->made = 0;
     transfer_init(&d->t, d->t.how);
+    if (d->unwrap != NULL)
+        unwrap_rewind(d->unwrap);
+}
+
+/* Have bytes been unwrapped that nobody has taken? */
+static bool has_rest(const struct download *d)
+{
+    return d->unwrap != NULL && d->unwrap->rest.n != 0;
+}
+
+/* Nothing more has to be fetched: all that it can still give is there. */
+static bool all_there(struct download *d)
+{
+    if (d->taken != d->raw_n && (d->unwrap == NULL || !unwrap_through(d->unwrap)))
+        return false;
+    if (d->unwrap != NULL && d->unwrap->rest.n == 0)
+        unwrap_end(d->unwrap);
+    return true;
+}
+
+/* As transfer_feed(); *in are bytes of the stored message. */
+static size_t feed(struct download *d, struct str *in, char *out, size_t room)
+{
+    if (d->unwrap == NULL)
+        return transfer_feed(&d->t, in, out, room);
+    if (d->unwrap->rest.n == 0)
+        unwrap_feed(d->unwrap, in);
+    return transfer_feed(&d->t, &d->unwrap->rest, out, room);
+}
+
+/* What one step may take of the message: each byte of it goes through all layers. */
+static uint64_t step_of(const struct download *d)
+{
+    return DOWNLOAD_STEP / (1 + (d->unwrap != NULL ? d->unwrap->n : 0));
 }
 
 static void end_measure(struct download *d)
@@ -104,7 +139,7 @@ static void end_measure(struct download *d)
     d->size = d->made + transfer_finish(&d->t, rest);
     if (!transfer_was_encoded(&d->t)) {
         d->t.how = DIGEST_7BIT;
-        d->size = d->raw_n;
+        d->size = d->encoded;
     }
     rewind_bytes(d);
     d->measured = true;
@@ -114,18 +149,24 @@ static void end_measure(struct download *d)
 enum err download_measure(struct download *d, struct buf *scratch)
 {
     char made[8192];
-    if (!d->measured && d->taken < d->raw_n) {
-        enum err e = fetch(d, DOWNLOAD_STEP, scratch);
+    struct str in = STR("");
+    if (d->measured)
+        return ERR_OK;
+    if (!all_there(d)) {
+        enum err e = fetch(d, step_of(d), scratch);
         if (e != ERR_OK)
             return e;
-        struct str in = buf_slice(scratch);
+        in = buf_slice(scratch);
         d->taken += in.n;
-        while (in.n != 0)
-            d->made += transfer_feed(&d->t, &in, made, sizeof made);
     }
-    if (!d->measured && d->taken == d->raw_n)
-        end_measure(d);
-    return d->measured ? ERR_OK : ERR_MORE;
+    do {
+        while (in.n != 0 || has_rest(d))
+            d->made += feed(d, &in, made, sizeof made);
+    } while (all_there(d) && has_rest(d));
+    if (!all_there(d))
+        return ERR_MORE;
+    end_measure(d);
+    return ERR_OK;
 }
 
 static void put_range(struct download *d, struct str range)
@@ -158,7 +199,7 @@ enum err download_head(struct download *d, struct str range)
     d->left = d->size;
     if (d->body)
         put_range(d, range);
-    if (d->t.how == DIGEST_7BIT) /* nothing has to be decoded to get there */
+    if (d->t.how == DIGEST_7BIT && d->unwrap == NULL) /* nothing has to be decoded to get there */
         d->taken = d->made = d->from;
     enum err e = buf_err(&d->type);
     return e != ERR_OK ? e : buf_err(&d->fields);
@@ -186,23 +227,26 @@ static size_t room_for(const struct download *d, size_t most, size_t done)
 enum err download_read(struct download *d, size_t most, struct buf *scratch, struct buf *out)
 {
     char made[8192];
-    size_t was = out->n;
-    uint64_t want = most < READ_STEP ? most : READ_STEP;
+    size_t was = out->n, room;
+    struct str in = STR("");
     if (most < DOWNLOAD_LEAST || d->left == 0)
         return ERR_OK;
-    if (d->taken < d->raw_n) {
-        enum err e = fetch(d, d->made < d->from ? DOWNLOAD_STEP : want, scratch);
+    bool last = all_there(d);
+    if (!last && !has_rest(d)) {
+        uint64_t want = most < READ_STEP ? most : READ_STEP, step = step_of(d);
+        enum err e = fetch(d, d->made < d->from || step < want ? step : want, scratch);
         if (e != ERR_OK)
             return e;
-        struct str in = buf_slice(scratch);
-        size_t room;
-        while (in.n != 0 && d->left != 0 &&
-               (room = room_for(d, most, out->n - was)) >= TRANSFER_STEP) {
-            size_t before = in.n, n = transfer_feed(&d->t, &in, made, room);
-            d->taken += before - in.n;
-            use(d, made, n, out);
-        }
-    } else {
+        in = buf_slice(scratch);
+    }
+    while ((in.n != 0 || has_rest(d)) && d->left != 0 &&
+           (room = room_for(d, most, out->n - was)) >= TRANSFER_STEP) {
+        size_t before = in.n, n = feed(d, &in, made, room);
+        d->taken += before - in.n;
+        use(d, made, n, out);
+    }
+    if (last && d->left != 0 && most - (out->n - was) >= TRANSFER_STEP && all_there(d) &&
+        !has_rest(d)) {
         use(d, made, transfer_finish(&d->t, made), out);
         if (d->left != 0)
             return ERR_DB;

@@ -9,13 +9,15 @@
  *
  *   download_open --> download_measure until it is not ERR_MORE --> download_head --> download_read until d->left == 0
  *
+ * Inside of messages that are encoded as a whole the part has to be unwrapped first; that costs UNWRAP_ROOM twice.
+ *
  * Measuring finds out the decoded length, which nobody knows before; what it was is remembered for the next request.
  *
  * The message may be removed meanwhile: then the next step says ERR_MESSAGE_MISSING, and what was sent is not all of it.
  */
 #include "base/buf.h"
 #include "codec/parturl.h"
-#include "codec/transfer.h"
+#include "codec/unwrap.h"
 
 struct session;
 struct store;
@@ -24,7 +26,7 @@ struct store;
 #define DOWNLOAD_SIZES 64
 struct download_size {
     int64_t account, mailbox; /* 0: empty */
-    uint32_t uid, at;
+    uint32_t uid, part;       /* index */
     bool plain;
     uint64_t size;
 };
@@ -38,10 +40,14 @@ struct download {
     int64_t account, mailbox;
     uint32_t uid;
     bool measured, body;
-    uint64_t raw_at, raw_n; /* where it stands in the stored message */
-    uint64_t taken;         /* of raw_n */
-    uint64_t size, made;    /* decoded: all of it; so far */
-    uint64_t from, left;    /* to be sent: where it begins, how much is still to come */
+    uint32_t part; /* index */
+    uint64_t raw_at,
+        raw_n;      /* where it stands in the stored message, or what it has to be unwrapped from */
+    uint64_t taken; /* of raw_n */
+    struct unwrap *unwrap; /* NULL: nothing has to be */
+    uint64_t encoded;      /* bytes of it, before its own encoding is undone */
+    uint64_t size, made;   /* decoded: all of it; so far */
+    uint64_t from, left;   /* to be sent: where it begins, how much is still to come */
     uint32_t status;
     struct transfer t;
     struct buf type;   /* Content-Type */

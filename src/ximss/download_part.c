@@ -96,11 +96,15 @@ static enum err find_message(const struct session *s, struct str folder, struct 
     return e;
 }
 
-static void whole(struct download *d, uint64_t size)
+static void set_range(struct download *d, uint64_t at, uint64_t n, enum digest_encoding how)
 {
-    d->raw_n = size;
-    d->size = size;
-    d->measured = true;
+    d->raw_at = at;
+    d->raw_n = d->encoded = n;
+    transfer_init(&d->t, how);
+    if (how == DIGEST_7BIT) {
+        d->size = n;
+        d->measured = true;
+    }
 }
 
 static void put_source_head(struct download *d, struct str part)
@@ -117,18 +121,6 @@ static void put_source_head(struct download *d, struct str part)
     buf_free(&name);
 }
 
-/* Does it stand inside a message that is encoded as a whole? Then the stored bytes are not its own. */
-static bool is_wrapped(const struct digest_body *b, const struct digest_part *part)
-{
-    struct digest_part p = *part;
-    while (p.index != 0) {
-        p = digest_part_at(b, p.parent);
-        if (p.kind == DIGEST_MESSAGE && p.encoding != DIGEST_7BIT)
-            return true;
-    }
-    return false;
-}
-
 static bool find_part(const struct digest_body *b, const struct parturl *ref, struct digest_part *p)
 {
     if (ref->part_n != 0)
@@ -137,28 +129,36 @@ static bool find_part(const struct digest_body *b, const struct parturl *ref, st
     return true;
 }
 
+/* The range in the stored message that has to be read for it. */
+static enum err set_bytes(struct download *d, const struct digest_body *b,
+                          const struct digest_part *p, bool source, uint64_t size)
+{
+    uint64_t at = source ? p->head_at : p->raw_at;
+    if (p->head_at > p->raw_at)
+        return ERR_DB;
+    d->part = p->index;
+    set_range(d, at, p->raw_at + (uint64_t)p->raw_n - at, source ? DIGEST_7BIT : p->encoding);
+    enum err e = unwrap_open(b, p, &d->raw_at, &d->raw_n, &d->unwrap);
+    if (e != ERR_OK)
+        return e == ERR_UNSUPPORTED ? ERR_PART_MISSING : e;
+    return d->raw_at <= size && d->raw_n <= size - d->raw_at ? ERR_OK : ERR_DB;
+}
+
 static enum err set_part(struct download *d, const struct digest_body *b, const struct parturl *ref,
                          uint64_t size)
 {
     struct digest_part p;
-    if (!find_part(b, ref, &p) || is_wrapped(b, &p))
+    bool source = ref->kind == PARTURL_SOURCE;
+    if (!find_part(b, ref, &p) || (!source && p.kind == DIGEST_MULTIPART))
         return ERR_PART_MISSING;
-    if (p.raw_at > size || p.raw_n > size - p.raw_at || p.head_at > p.raw_at)
-        return ERR_DB;
-    if (ref->kind == PARTURL_SOURCE) {
-        d->raw_at = p.head_at;
-        whole(d, p.raw_at - p.head_at + (uint64_t)p.raw_n);
+    enum err e = set_bytes(d, b, &p, source, size);
+    if (e != ERR_OK)
+        return e;
+    if (source) {
         put_source_head(d, parturl_part(ref));
         return ERR_OK;
     }
-    if (p.kind == DIGEST_MULTIPART)
-        return ERR_PART_MISSING;
     d->body = true;
-    d->raw_at = p.raw_at;
-    d->raw_n = p.raw_n;
-    transfer_init(&d->t, p.encoding);
-    if (p.encoding == DIGEST_7BIT)
-        whole(d, p.raw_n);
     put_type(d, &p);
     put_name(d, name_of(&p, ref));
     return ERR_OK;
@@ -176,7 +176,7 @@ enum err download_find(struct download *d, const struct session *s, struct str f
     if (ref->kind == PARTURL_PHOTO)
         return ERR_PART_MISSING; /* no message is a contact yet */
     if (ref->kind == PARTURL_SOURCE && ref->part_n == 0) {
-        whole(d, size);
+        set_range(d, 0, size, DIGEST_7BIT);
         put_source_head(d, STR_NONE);
         return ERR_OK;
     }

@@ -193,15 +193,36 @@ static void offsets(void **state)
             assert_true(str_eq(str_sub(str_of(text), p.raw_at, p.raw_n), str_of(raws[i])));
         assert_true(str_starts(str_sub(str_of(text), p.head_at, sizeof text), str_of(starts[i])));
     }
-    /* inside an encoded message there is no place of its own */
-    static const char encoded[] = "Content-Type: message/rfc822\nContent-Transfer-Encoding: "
-                                  "base64\n\nU3ViamVjdDogcwoKaW5uZXI=";
-    b = digest_with(str_of(encoded), &mime_limits_default, &h);
-    assert_int_equal(b.count, 2);
-    struct digest_part p = digest_part_at(&b, 1);
-    assert_true(str_eq(p.text, STR("inner")));
-    assert_true(
-        str_eq(str_sub(str_of(encoded), p.raw_at, p.raw_n), STR("U3ViamVjdDogcwoKaW5uZXI=")));
+}
+
+/* Inside of a message that is encoded as a whole they lead to its decoded bytes; in uuencode nowhere. */
+static void offsets_in_encoded(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint32_t head_at, raw_at, raw_n;
+    } rows[] = {
+        {"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n"
+         "U3ViamVjdDogcwoKaW5uZXI=",
+         0, 12, 5},
+        {"Content-Type: message/global\nContent-Transfer-Encoding: quoted-printable\n\n"
+         "Subject:=20=\ns\n\n=69nner=\n",
+         0, 12, 5},
+        {"Content-Type: message/rfc822\nContent-Transfer-Encoding: x-uuencode\n\n"
+         "begin 644 m\n14W5B:F5C=#H@<PH*:6YN97(\n`\nend\n",
+         68, 68, 43},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct digest_head h;
+        struct digest_body b = digest_with(str_of(rows[i].text), &mime_limits_default, &h);
+        assert_int_equal(b.count, 2);
+        struct digest_part p = digest_part_at(&b, 1);
+        assert_true(str_eq(p.text, STR("inner")));
+        assert_int_equal(p.head_at, rows[i].head_at);
+        assert_int_equal(p.raw_at, rows[i].raw_at);
+        assert_int_equal(p.raw_n, rows[i].raw_n);
+    }
 }
 
 /* ---- limits ---- */
@@ -438,6 +459,7 @@ int main(void)
         cmocka_unit_test(parts),
         cmocka_unit_test(params),
         cmocka_unit_test(offsets),
+        cmocka_unit_test(offsets_in_encoded),
         cmocka_unit_test(depth_limit),
         cmocka_unit_test(parts_limit),
         cmocka_unit_test(header_limits),
