@@ -36,6 +36,7 @@ static void take_limits(struct keeper *k)
                                                  .files = c->http.upload_files,
                                                  .life = c->http.upload_life};
     k->x.uploads.spool.max = c->http.upload_space;
+    k->x.source_as_message = c->http.source_as_message;
     k->x.legacy_mailbox = c->server.legacy_mailbox_attributes;
     k->x.version = c->server.version_text.p;
     struct frame_limits xml = settings_frame(c);

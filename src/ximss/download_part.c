@@ -107,7 +107,7 @@ static void set_range(struct download *d, uint64_t at, uint64_t n, enum digest_e
     }
 }
 
-static void put_source_head(struct download *d, struct str part)
+static void put_source_head(struct download *d, bool as_message, struct str part)
 {
     struct buf name;
     buf_init(&name, DOWNLOAD_HEAD_MAX);
@@ -116,7 +116,10 @@ static void put_source_head(struct download *d, struct str part)
         buf_char(&name, '-');
     buf_str(&name, part);
     buf_lit(&name, "-P.txt");
-    buf_lit(&d->type, "text/plain; charset=utf-8");
+    if (as_message)
+        buf_lit(&d->type, "message/rfc822");
+    else
+        buf_lit(&d->type, "text/plain; charset=utf-8");
     put_name(d, buf_slice(&name));
     buf_free(&name);
 }
@@ -144,8 +147,8 @@ static enum err set_bytes(struct download *d, const struct digest_body *b,
     return d->raw_at <= size && d->raw_n <= size - d->raw_at ? ERR_OK : ERR_DB;
 }
 
-static enum err set_part(struct download *d, const struct digest_body *b, const struct parturl *ref,
-                         uint64_t size)
+static enum err set_part(const struct session *s, struct download *d, const struct digest_body *b,
+                         const struct parturl *ref, uint64_t size)
 {
     struct digest_part p;
     bool source = ref->kind == PARTURL_SOURCE;
@@ -155,7 +158,7 @@ static enum err set_part(struct download *d, const struct digest_body *b, const 
     if (e != ERR_OK)
         return e;
     if (source) {
-        put_source_head(d, parturl_part(ref));
+        put_source_head(d, s->x->source_as_message, parturl_part(ref));
         return ERR_OK;
     }
     d->body = true;
@@ -177,7 +180,7 @@ enum err download_find(struct download *d, const struct session *s, struct str f
         return ERR_PART_MISSING; /* no message is a contact yet */
     if (ref->kind == PARTURL_SOURCE && ref->part_n == 0) {
         set_range(d, 0, size, DIGEST_7BIT);
-        put_source_head(d, STR_NONE);
+        put_source_head(d, s->x->source_as_message, STR_NONE);
         return ERR_OK;
     }
     buf_init(&blob, DIGEST_BLOB_MAX);
@@ -185,7 +188,7 @@ enum err download_find(struct download *d, const struct session *s, struct str f
     if (e == ERR_OK && digest_body_open(&b, buf_slice(&blob)) != ERR_OK)
         e = ERR_DB;
     if (e == ERR_OK)
-        e = set_part(d, &b, ref, size);
+        e = set_part(s, d, &b, ref, size);
     buf_free(&blob);
     return e;
 }

@@ -37,9 +37,10 @@ struct ximss {
     /* Language of accounts of that domain that have chosen none; NULL: english */
     struct str (*language)(void *arg, struct str domain);
     void *language_arg;
-    bool pausing;        /* no request is begun any more; what runs comes to its end (snapshot.h) */
-    bool legacy_mailbox; /* mailboxList has the attributes of 5.x too (protocol 2, 3.1) */
-    const char *version; /* attribute of `session`; protocol 1, 3.7: "6.3.0" */
+    bool pausing; /* no request is begun any more; what runs comes to its end (snapshot.h) */
+    bool source_as_message;     /* type of sources over HTTP (protocol 2, 9.1) */
+    bool legacy_mailbox;        /* mailboxList has the attributes of 5.x too (protocol 2, 3.1) */
+    const char *version;        /* attribute of `session`; protocol 1, 3.7: "6.3.0" */
     struct xmsg_parser *parser; /* one, re-used for every message; owned here */
     struct buf scratch;         /* output of the slice that runs now */
     struct hub hub;
