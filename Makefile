@@ -34,6 +34,9 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(filter-out libunistring,$(PKGS)) 2>/
 CPPFLAGS += -Isrc -I. -I$(BUILD) -D_GNU_SOURCE -DXIMSSD_VERSION='"$(VERSION)"' $(PKG_CFLAGS) $(LLHTTP_CFLAGS)
 CFLAGS   += -std=c17 -g $(OPT) $(WARN) $(HARD) $(SAN)
 LDFLAGS  += -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SAN)
+# What only tests run, a hundred programs, by the linkers that take least of the time, where they are; gold warns of clang's
+# sanitizers.
+TEST_LD  := $(if $(findstring clang,$(CC)),$(if $(shell command -v ld.lld-14),-fuse-ld=lld),$(if $(shell command -v ld.gold),-fuse-ld=gold))
 
 # llhttp is generated C of Debian's node-llhttp, unpacked by .ci/install or installed; it becomes part of libcodec, without
 # our warnings. Its two modes differ in what they let pass.
@@ -150,7 +153,7 @@ unit_room = $(firstword $(subst /, ,$1))
 unit_help = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/unit/$1/test_%,$(wildcard tests/unit/$1/*.c)))
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $$(call unit_help,$$(call unit_room,$$*)) $$(call libs_upto,$$(call unit_room,$$*))
 	@mkdir -p $(@D)
-	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(call rev,$(filter %.a,$^)) $(LDLIBS) -lcmocka -lm
+	@$(CC) $(LDFLAGS) $(TEST_LD) -o $@ $(filter %.o,$^) $(call rev,$(filter %.a,$^)) $(LDLIBS) -lcmocka -lm
 unit: $(UNIT)
 	@for t in $(UNIT); do $$t || exit 1; done
 # make unit-codec: the tests of one room
@@ -167,7 +170,7 @@ fuzz_uses  = $(shell sed -n 's,^\#include "\([a-z]*\)/.*,\1,p' tests/fuzz/$1.c)
 fuzz_room  = $(lastword base $(filter $(call fuzz_uses,$1),$(ROOMS)))
 $(BUILD)/replay/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $$(call libs_upto,$$(call fuzz_room,$$*))
 	@mkdir -p $(@D)
-	@$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(call rev,$(filter %.a,$^)) $(LDLIBS) -lm
+	@$(CC) $(LDFLAGS) $(TEST_LD) -o $@ $(filter %.o,$^) $(call rev,$(filter %.a,$^)) $(LDLIBS) -lm
 replay: $(REPLAY)
 
 $(BUILD)/libfuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $$(call libs_upto,$$(call fuzz_room,$$*))
