@@ -290,12 +290,12 @@ class Server:
         text += "[listener ximss]\nprotocol = ximss\naddress = 127.0.0.1:%d\n" % self.port
         if self.tls_port:
             text += "[listener ximss-tls]\nprotocol = ximss\ntls = yes\naddress = 127.0.0.1:%d\n" % self.tls_port
-        # Nor does every login have to cost 16 MB of memory and its time.
-        if "hash_cost" not in conf:
+        text += conf
+        if "hash_cost" not in text:  # nor does every login have to cost 16 MB of memory and its time
             cheap = "[login]\nhash_cost = 1\n"
-            conf = conf.replace("[login]\n", cheap, 1) if "[login]\n" in conf else conf + cheap
+            text = text.replace("[login]\n", cheap, 1) if "[login]\n" in text else text + cheap
         with open(self.conf_path + ".new", "w") as f:
-            f.write(text + conf)
+            f.write(text)
         os.rename(self.conf_path + ".new", self.conf_path)
 
     def advance(self, seconds):
