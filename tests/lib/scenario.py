@@ -8,7 +8,7 @@ import socket
 import time
 import xml.etree.ElementTree as ET
 
-from ximss import Closed, wait_for
+from ximss import Closed, Server, wait_for
 
 KINDS = {
     "any": r'[^"<>]*',
@@ -60,6 +60,15 @@ class Script:
             self.steps.append((number, word, "1", rest))
         else:
             raise AssertionError("%s:%d: what is this? %s" % (self.path, number, line))
+
+    def start(self, folder, **more):
+        """A server prepared as the script wants it."""
+        passwords = {name: password for name, (password, _) in self.accounts.items()}
+        server = Server(folder, conf=self.conf, server=self.server, accounts=passwords, tls=True, start=False, **more)
+        server.make_accounts(self.server + self.conf,
+                             {name: ["--real-name", real] for name, (_, real) in self.accounts.items() if real})
+        server.start()
+        return server
 
 
 class Run:

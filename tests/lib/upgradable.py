@@ -20,7 +20,7 @@ class Upgradable(Server):
         for name in ("ximssd", "ximssctl", "ximss-top"):
             shutil.copy(os.path.join(self.bin, name), self.programs)
         self.bin = self.programs
-        self._add_accounts("".join(more.get(kind, "") for kind in ("server", "conf")))
+        self.make_accounts("".join(more.get(kind, "") for kind in ("server", "conf")))
         self.start()
 
     def replace(self, text=None):

@@ -249,21 +249,25 @@ class Server:
             self._make_clock()
         self._write_conf(conf, server)
         if start:
-            self._add_accounts(server + conf)
+            self.make_accounts(server + conf)
             self.start()
 
     made = {}  # folders of state, by the accounts in them and what else they depend on
 
-    def _add_accounts(self, settings):
-        """By ximssctl; the second time for the same accounts and settings that they depend on, a copy."""
+    def make_accounts(self, settings, more=None):
+        """
+        By ximssctl; the second time for the same accounts and settings that they depend on, a copy. more: what else the
+        command gets, by name.
+        """
+        more = more or {}
         if not any(word in settings for word in ("domain", "user = ", "hash_cost", "cram", "min_password")):
             settings = ""
-        key = (os.path.basename(self.bin), tuple(self.accounts.items()), settings)
+        key = (os.path.basename(self.bin), repr(self.accounts), repr(more), settings)
         if self.accounts and key in self.made:
             shutil.copytree(self.made[key], self.state_dir)
             return
         for name, password in self.accounts.items():
-            self.add_account(name, password)
+            self.add_account(name, password, *more.get(name, ()))
         wal = os.path.join(self.state_dir, "accounts.db-wal")
         if self.accounts and (not os.path.exists(wal) or os.path.getsize(wal) == 0):
             if not self.made:

@@ -6,7 +6,7 @@ import os
 
 import pytest
 from scenario import Run, Script
-from ximss import ROOT, Server
+from ximss import ROOT
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FILES = sorted(os.path.relpath(p, ROOT) for p in glob.glob(os.path.join(HERE, "*.scn")))
@@ -16,11 +16,7 @@ FILES = sorted(os.path.relpath(p, ROOT) for p in glob.glob(os.path.join(HERE, "*
 def test_scenario(path, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     script = Script(path)
-    with Server(tmp_path, conf=script.conf, server=script.server, accounts={}, tls=True, clock=script.clock,
-                start=False) as server:
-        for name, (password, real) in script.accounts.items():
-            server.add_account(name, password, *(["--real-name", real] if real else []))
-        server.start()
+    with script.start(tmp_path, clock=script.clock) as server:
         Run(script, server).run()
 
 

@@ -41,15 +41,6 @@ def at(server):
     return "127.0.0.1:%d" % server.port
 
 
-def serve(script, tmp_path):
-    """A server prepared as the script wants it."""
-    server = Server(tmp_path, conf=script.conf, server=script.server, accounts={}, tls=True, start=False)
-    for name, (password, real) in script.accounts.items():
-        server.add_account(name, password, *(["--real-name", real] if real else []))
-    server.start()
-    return server
-
-
 def play(server, path, *more):
     return ximss("--insecure", "--tls-address", "127.0.0.1:%d" % server.tls_port, "--lmtp", "unix:%s/lmtp" % server.run_dir,
                  *more, at(server), str(path))
@@ -63,7 +54,7 @@ def test_the_list_of_those_left_out_is_right():
 def test_scenario(path, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     script = Script(path)
-    with serve(script, tmp_path) as server:
+    with script.start(tmp_path) as server:
         done = play(server, path, "--strict")
         assert done.returncode == FINE, (done.stdout + done.stderr).decode()
         said = [line for line in done.stdout.decode().splitlines() if line[:1] in "CSX"]
