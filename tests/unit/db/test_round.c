@@ -252,7 +252,7 @@ static enum err scenario(struct db *db, int base, struct str big, bool acked[5])
 
 static void one_failing_write(long n, int error, int sticky, bool *reached)
 {
-    static char bytes[300000];
+    static char bytes[100000];
     struct str big = {bytes, sizeof bytes};
     bool acked[5] = {false};
     void *state = NULL;
@@ -319,7 +319,7 @@ static void test_every_write(void **state)
             for (long n = 1; reached || n < 40; n += step) {
                 one_failing_write(n, errors[k], sticky, &reached);
                 tried++;
-                step = n < 20 ? 1 : 97; /* the middle is long and all alike */
+                step = n < 20 ? 1 : 47; /* the middle is long and all alike */
             }
         }
     assert_true(tried > 40);
