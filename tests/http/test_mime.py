@@ -4,6 +4,7 @@
 import base64
 import email
 import email.policy
+import http.client
 import os
 import random
 import re
@@ -13,8 +14,9 @@ import threading
 import time
 
 import pytest
-from weblink import Web, ask, listener, web_port
-from ximss import PATIENCE, ROOT, Server, wait_for
+from httpreply import POLICY
+from xhttp import Session, WebServer, request
+from ximss import PATIENCE, ROOT, wait_for
 
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 from mail.test_corpus import DATA, FILES  # noqa: E402
@@ -22,12 +24,7 @@ from mail.test_corpus import DATA, FILES  # noqa: E402
 RETURN = b"Return-Path: <ann@example.org>\r\n"
 OPEN = '<folderOpen id="o" folder="in box/1" mailbox="INBOX" sortField="UID"><field>Subject</field></folderOpen>'
 FOLDER = "MIME/in%20box%2F1/"
-POLICY = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "sandbox; default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'",
-    "Cache-Control": "private, no-store",
-    "Referrer-Policy": "no-referrer",
-}
+PATIENT = "keep_alive = 1h"  # however slow the machine, what is kept was not closed for being idle
 SHOWN = re.compile(r"(image/(png|jpeg|gif|webp)|audio/.*|video/.*|text/plain|application/pdf)$")
 
 
@@ -72,18 +69,15 @@ COMPOSED = compose(
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """The server, a session with an open folder, and {UID: the message as it was delivered}."""
-    port = web_port()
-    with Server(tmp_path_factory.mktemp("mime"), conf=listener(port), server="log_level = problems\n",
-                accounts={"dora": "correct-horse"}) as server:
+    with WebServer(tmp_path_factory.mktemp("mime"), http=PATIENT, server="log_level = problems\n") as server:
         mails = [wire(path) for path in FILES] + [COMPOSED]
         post = server.lmtp()
         for mail in mails:
             assert post.deliver("ann@example.org", ["dora@harbor.example"], mail)[0][0] == 250
         post.quit()
-        web = Web(port)
+        web = server.web_session()
         assert web.call(OPEN)[0].get("messages") == str(len(mails))
         yield server, web, {n + 1: RETURN + mail for n, mail in enumerate(mails)}
-        web.close()
 
 
 def last(world):
@@ -142,7 +136,7 @@ def test_all_parts_of_real_mails(world):
                 differ.append((uid, number, answer.status))
                 continue
             assert answer.status == 200, (uid, number)
-            assert answer["Content-Length"] == str(len(answer.body))
+            assert answer.field("Content-Length") == str(len(answer.body))
             if answer.body != want:  # whose is the last line end where the closing boundary is missing?
                 assert answer.body.rstrip(b"\r\n") == want.rstrip(b"\r\n"), (uid, number)
                 assert abs(len(answer.body) - len(want)) == 2, (uid, number)
@@ -156,9 +150,9 @@ def test_sources(world):
     server, web, mails = world
     for uid, raw in mails.items():
         answer = web.get(FOLDER + "%d-P.txt" % uid)
-        assert (answer.status, answer["Content-Type"]) == (200, "text/plain; charset=utf-8")
+        assert (answer.status, answer.field("Content-Type")) == (200, "text/plain; charset=utf-8")
         assert answer.body == raw, uid
-        assert answer["Accept-Ranges"] is None
+        assert answer.field("Accept-Ranges") is None
 
 
 def test_source_of_a_part(world):
@@ -166,7 +160,7 @@ def test_source_of_a_part(world):
     answer = web.get(FOLDER + "%d-02-P.txt" % last(world))
     assert answer.status == 200
     assert answer.body == b"Content-Type: text/html; charset=utf-8\r\n\r\n" + HTML
-    assert answer["Content-Disposition"] == 'inline; filename="%d-02-P.txt"' % last(world)
+    assert answer.field("Content-Disposition") == 'inline; filename="%d-02-P.txt"' % last(world)
     for path in ("%d-99-P.txt", "%d-02-01-P.txt", "9%d-P.txt", "0%d-0-P.txt"):
         assert web.get(FOLDER + path % last(world)).status == 404, path
 
@@ -187,12 +181,12 @@ def test_part(world, number, body, kind, disposition):
     answer = web.get(FOLDER + "%d-%s-B/from%%20url.bin" % (last(world), number))
     assert (answer.status, answer.body) == (200, body)
     if kind is not None:
-        assert answer["Content-Type"] == kind
+        assert answer.field("Content-Type") == kind
     if disposition is not None:
-        assert answer["Content-Disposition"].replace("from url", "from%20url") == disposition
-    media = answer["Content-Type"].split(";")[0]
-    assert answer["Content-Disposition"].startswith("inline" if SHOWN.match(media) else "attachment")
-    assert answer["Accept-Ranges"] == "bytes"
+        assert answer.field("Content-Disposition").replace("from url", "from%20url") == disposition
+    media = answer.field("Content-Type").split(";")[0]
+    assert answer.field("Content-Disposition").startswith("inline" if SHOWN.match(media) else "attachment")
+    assert answer.field("Accept-Ranges") == "bytes"
 
 
 def test_policy_of_every_answer(world):
@@ -201,7 +195,7 @@ def test_policy_of_every_answer(world):
         for method in ("GET", "HEAD"):
             answer = web.get(FOLDER + ref % last(world), method)
             for name, value in POLICY.items():
-                assert answer.headers.get_all(name) == [value], (ref, name)
+                assert answer.all(name) == [value], (ref, name)
             assert answer.status == (200 if "-P" in ref or "02-B" in ref else 404)
 
 
@@ -223,7 +217,7 @@ def test_head(world):
         got, head = web.get(FOLDER + ref % last(world)), web.get(FOLDER + ref % last(world), "HEAD", Range="bytes=0-1")
         assert head.status == 200 and head.body == b""
         for name in ("Content-Length", "Content-Type", "Content-Disposition", "Accept-Ranges"):
-            assert got[name] == head[name], name
+            assert got.field(name) == head.field(name), name
 
 
 def slices(n):
@@ -240,7 +234,7 @@ def test_range(world):
     for a, b in slices(n):
         answer = web.get(ref, Range="bytes=%d-%d" % (a, b))
         assert answer.status == 206
-        assert answer["Content-Range"] == "bytes %d-%d/%d" % (a, min(b, n - 1), n)
+        assert answer.field("Content-Range") == "bytes %d-%d/%d" % (a, min(b, n - 1), n)
         assert answer.body == BINARY[a:b + 1], (a, b)
     for tail in (1, 77, 70000, n, n + 5):
         answer = web.get(ref, Range="bytes=-%d" % tail)
@@ -257,12 +251,30 @@ def test_range_that_is_none(world):
     ref, n = FOLDER + "%d-01-B/x" % last(world), len(BINARY)
     for value in ("bytes=%d-" % n, "bytes=%d-%d" % (n, n + 1), "bytes=99999999999-"):
         answer = web.get(ref, Range=value)
-        assert (answer.status, answer["Content-Range"]) == (416, "bytes */%d" % n)
-        assert answer["Content-Disposition"] is None
+        assert (answer.status, answer.field("Content-Range")) == (416, "bytes */%d" % n)
+        assert answer.field("Content-Disposition") is None
     for more in ({"Range": "bytes=5-2"}, {"Range": "lines=1-2"}, {"Range": "bytes=0-1,5-6"}, {"Range": "bytes=x"},
-                 {"Range": "bytes=0-1", "If-Range": '"x"'}):
+                 {"Range": "bytes=0-1", "If_Range": '"x"'}):
         answer = web.get(ref, **more)
         assert (answer.status, answer.body == BINARY) == (200, True), more
+
+
+def test_another_client_agrees(world):
+    """Python's http.client, over one connection that stays."""
+    server, web, mails = world
+    client = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=PATIENCE)
+    ref, n = web.target(FOLDER + "%d-01-B/x.png" % last(world)), len(BINARY)
+    for method, path, fields, status, body in (
+            ("GET", ref, {}, 200, BINARY), ("HEAD", ref, {}, 200, b""), ("GET", ref, {"Range": "bytes=10-69999"}, 206, BINARY[10:70000]),
+            ("GET", ref, {"Range": "bytes=%d-" % n}, 416, None), ("GET", ref + "y/z", {}, 404, None), ("POST", ref, {}, 405, None),
+            ("GET", web.target(FOLDER + "%d-P.txt" % last(world)), {}, 200, mails[last(world)])):
+        client.request(method, path, headers=fields)
+        kept = client.sock
+        answer = client.getresponse()
+        got = answer.read()
+        assert answer.status == status and body in (None, got), (method, path, fields)
+        assert kept is client.sock, (method, path, fields)
+    client.close()
 
 
 # --- who may, and what is there
@@ -271,40 +283,35 @@ def test_range_that_is_none(world):
 def test_who_may(world):
     server, web, _ = world
     ref = FOLDER + "%d-P.txt" % last(world)
-    other = Web(web.port)
+    other = server.web_session()
     assert other.get(ref).status == 404  # the folder is open in another session
-    assert ask(web.port, "GET", web.path(ref)[:-3] + "x").status == 404
-    stranger = web.id[:-1] + ("a" if web.id[-1] != "a" else "b")
-    answer = ask(web.port, "GET", "/Session/%s/%s" % (stranger, ref))
+    assert server.ask("GET", web.target(ref)[:-3] + "x").status == 404
+    stranger = web.url_id[:-1] + ("a" if web.url_id[-1] != "a" else "b")
+    answer = server.ask("GET", "/Session/%s/%s" % (stranger, ref))
     assert (answer.status, answer.body) == (550, b"you have been disconnected")
     assert web.get(ref, "POST").status == 405
-    assert "HEAD" in web.get(ref, "POST")["Allow"]
+    assert "HEAD" in web.get(ref, "POST").field("Allow")
     other.call(OPEN)
     assert other.get(ref).status == 200
     other.call('<folderClose id="c" folder="in box/1"/>')
     assert other.get(ref).status == 404
-    assert other.kill() == 200
+    assert other.kill().status == 200
     assert other.get(ref).status == 550
-    other.close()
 
 
 def test_cookie_and_address(world):
     server, web, _ = world
-    bound = Web(web.port, more="&EnableUseCookie=1")
+    bound = Session(server, server.login(EnableUseCookie=1))
     ref = FOLDER + "%d-P.txt" % last(world)
     answer = bound.get(ref)
-    cookie = re.match(r"CGateProWebUser=([^;]+);", answer["Set-Cookie"]).group(1)
-    assert answer.status == 404
+    assert answer.status == 404 and answer.cookie
     bound.kill()
-    bound = Web(web.port, more="&EnableUseCookie=1")
-    cookie = re.match(r"CGateProWebUser=([^;]+);", bound.get(ref)["Set-Cookie"]).group(1)
+    bound = Session(server, server.login(EnableUseCookie=1))
+    cookie = bound.get(ref).cookie
     assert bound.get(ref, Cookie="CGateProWebUser=" + cookie).status == 404
     assert bound.get(ref).status == 550
-    link = socket.create_connection(("127.0.0.1", web.port), PATIENCE, ("127.0.0.2", 0))
-    link.sendall(b"GET %s HTTP/1.0\r\nHost: x\r\n\r\n" % web.path(ref).encode())
-    assert link.recv(100).startswith(b"HTTP/1.1 550 ")
-    link.close()
-    bound.close()
+    conn = server.web(source="127.0.0.2")
+    assert conn.ask("GET", web.target(ref), version="1.0").status == 550
 
 
 TRICKS = ["%2e%2e", "..", "%2E%2e%2f", "%00", "%2f", "%5c", "%c0%ae%c0%ae", "%e0%80%ae", "%f8%80%80%80%ae", "%25%32%65", "%252e",
@@ -326,13 +333,13 @@ def test_path_tricks(world):
     paths = [p for p in paths if not p.startswith("?")]  # which is a poll
     assert len(paths) >= 300
     for path in paths:
-        answer = ask(web.port, "GET", web.path(path))
+        answer = server.ask("GET", web.target(path))
         assert answer.status in (200, 400, 404), path
         seen[answer.status] = seen.get(answer.status, 0) + 1
         if answer.status == 200:
             assert answer.body == HTML, path
             assert FOLDER + "%d-02" % uid in path, path
-            assert not re.search(r'[\x00-\x1f\x7f/\\]', answer["Content-Disposition"].split("filename=")[1].split('";')[0].strip('"')), path
+            assert not re.search(r'[\x00-\x1f\x7f/\\]', answer.field("Content-Disposition").split("filename=")[1].split('";')[0].strip('"')), path
     assert seen[200] > 20 and seen[404] > 50 and seen[400] > 50, seen
 
 
@@ -362,22 +369,20 @@ def deliver_large(server):
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    port = web_port()
-    with Server(tmp_path_factory.mktemp("large"), conf=listener(port) + "[lmtp]\nmax_message = 100M\n",
-                server="log_level = problems\nworkers = 2\nkeepers = 2\n", accounts={"dora": "correct-horse"}) as server:
+    with WebServer(tmp_path_factory.mktemp("large"), http=PATIENT, conf="[lmtp]\nmax_message = 100M\n",
+                   server="log_level = problems\nworkers = 2\nkeepers = 2\n") as server:
         data = deliver_large(server)
-        web = Web(port)
+        web = server.web_session()
         web.call(OPEN)
         yield server, web, data
-        web.close()
 
 
-def slow_reader(port, path):
+def slow_reader(session, what):
     link = socket.socket()
     link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     link.settimeout(PATIENCE)
-    link.connect(("127.0.0.1", port))
-    link.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode())
+    link.connect(("127.0.0.1", session.server.http_port))
+    link.sendall(request("GET", session.target(what)))
     return link
 
 
@@ -385,11 +390,11 @@ def test_slow_reader(large):
     """50 MB for somebody who takes his time: 256 KiB at most, and others go on."""
     server, web, data = large
     ref = FOLDER + "1-01-B/large.bin"
-    assert web.get(ref, "HEAD")["Content-Length"] == str(LARGE)
+    assert web.get(ref, "HEAD").field("Content-Length") == str(LARGE)
     begun, readers = [], []
     before = server.anonymous_memory()
     for _ in range(20):
-        readers.append(slow_reader(web.port, web.path(ref)))
+        readers.append(slow_reader(web, ref))
         begun.append(readers[-1].recv(4096))
         assert begun[-1].startswith(b"HTTP/1.1 200 OK\r\n")
     worst = 0
@@ -437,11 +442,8 @@ def test_many_at_once(large):
     done = []
 
     def one(n):
-        w = Web.__new__(Web)
-        w.port, w.id, w.link = web.port, web.id, None
-        answer = w.get(FOLDER + "1-01-B/x", Range="bytes=%d-%d" % (n << 20, (n + 4 << 20) - 1))
+        answer = server.ask("GET", web.target(FOLDER + "1-01-B/x"), fields={"Range": "bytes=%d-%d" % (n << 20, (n + 4 << 20) - 1)})
         done.append(answer.body == data[n << 20:n + 4 << 20])
-        w.close()
 
     threads = [threading.Thread(target=one, args=(n,)) for n in range(6)]
     for t in threads:
@@ -457,18 +459,17 @@ def test_gone_in_the_middle(large, how):
     """The connection breaks; a short body is never passed off as a whole one."""
     server, web, data = large
     server.deliver(compose((["Content-Type: application/x-large", "Content-Transfer-Encoding: base64"], b64(data[:6 << 20]))))
-    mine = Web(web.port)
+    mine = server.web_session()
     uid = int(mine.call(OPEN)[0].get("UIDNext")) - 1
-    link = slow_reader(mine.port, mine.path(FOLDER + "%d-01-B/x" % uid))
+    link = slow_reader(mine, FOLDER + "%d-01-B/x" % uid)
     head = link.recv(4096)
     assert b"\r\nContent-Length: %d\r\n" % (6 << 20) in head
     if how == "removed":
         assert mine.call('<messageRemove id="r" folder="in box/1" mode="Immediately"><UID>%d</UID></messageRemove>'
                          % uid)[-1].get("errorNum") is None
     else:
-        assert mine.kill() == 200
+        assert mine.kill().status == 200
     assert len(head) + rest_of(link) < 6 << 20
     link.close()
     assert web.get(FOLDER + "1-01-B/x", "HEAD").status == 200
     wait_for(lambda: mine.get(FOLDER + "%d-01-B/x" % uid).status == (404 if how == "removed" else 550))
-    mine.close()

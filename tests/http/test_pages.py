@@ -11,8 +11,8 @@ import signal
 import sys
 
 import pytest
-from weblink import Web, listener, web_port
-from ximss import ROOT, Server
+from xhttp import WebServer
+from ximss import ROOT
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "html"))
 from test_format import Page  # noqa: E402
@@ -30,11 +30,10 @@ MESSAGE = b"\r\n".join([
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    port = web_port()
-    with Server(tmp_path_factory.mktemp("format"), conf=listener(port)) as server:
+    with WebServer(tmp_path_factory.mktemp("format"), http="keep_alive = 1h") as server:
         server.deliver(MESSAGE)
         server.deliver(b"Subject: plain\r\n\r\nOne < two & three\r\n")
-        web = Web(port)
+        web = server.web_session()
         web.call(OPEN)
         yield server, web
 
@@ -42,16 +41,16 @@ def world(tmp_path_factory):
 def test_the_page_of_a_message(world):
     _, web = world
     answer = web.get("FORMAT/Samoware/" + FOLDER + "1")
-    assert answer.status == 200 and answer["Content-Type"] == "text/html; charset=utf-8"
-    assert answer["Content-Length"] == str(len(answer.body))
-    assert answer["Content-Security-Policy"].startswith("sandbox; default-src 'none'") and answer["X-Content-Type-Options"] == "nosniff"
-    assert answer["Cache-Control"] == "private, no-store" and answer["Referrer-Policy"] == "no-referrer"
+    assert answer.status == 200 and answer.field("Content-Type") == "text/html; charset=utf-8"
+    assert answer.field("Content-Length") == str(len(answer.body))
+    assert answer.field("Content-Security-Policy").startswith("sandbox; default-src 'none'") and answer.field("X-Content-Type-Options") == "nosniff"
+    assert answer.field("Cache-Control") == "private, no-store" and answer.field("Referrer-Policy") == "no-referrer"
     page = Page(re.sub(rb'/Session/[0-9]{6}-[A-Za-z0-9]{20}/MIME/in%20box%2F1/1', b"/Session/1-a/MIME/F/7", answer.body))
     assert page.header["Subject"] == "<b>Tea</b> & cake" and "Come at four" in page.text
     assert b"script" not in answer.body and b"onclick" not in answer.body and b"far.example" not in answer.body
     (picture,) = set(re.findall(rb'src="([^"]+)"', answer.body))
     part = web.get(picture.decode().split("/", 3)[3])
-    assert part.status == 200 and part.body == PICTURE and part["Content-Type"] == "image/png"
+    assert part.status == 200 and part.body == PICTURE and part.field("Content-Type") == "image/png"
 
 
 def test_any_skin_and_head(world):
@@ -61,7 +60,7 @@ def test_any_skin_and_head(world):
     for skin in ("x", "%C3%A9", "a%20b"):
         assert web.get("format/%s/" % skin + FOLDER + "2").body == answer.body
     head = web.get("FORMAT/x/" + FOLDER + "2", method="HEAD")
-    assert (head.status, head["Content-Length"], head.body) == (200, str(len(answer.body)), b"")
+    assert (head.status, head.field("Content-Length"), head.body) == (200, str(len(answer.body)), b"")
 
 
 def test_it_does_not_set_seen(world):
@@ -80,9 +79,9 @@ def test_what_is_not_there(world, path):
 
 
 def test_methods_and_lost_sessions(world):
-    _, web = world
+    server, web = world
     assert web.get("FORMAT/x/" + FOLDER + "1", method="POST").status == 405
-    gone = Web(web.port)
+    gone = server.web_session()
     gone.call(OPEN.replace("in box/1", "a"))
     assert gone.get("FORMAT/x/a/1").status == 200
     gone.get("KILL")
@@ -94,10 +93,9 @@ def test_without_a_helper_the_plain_text_is_shown(tmp_path):
     text = (b"Subject: two ways\r\nMIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary=cut\r\n\r\n--cut\r\n"
             b"Content-Type: text/plain\r\n\r\nthe plain way\r\n--cut\r\nContent-Type: text/html\r\n\r\n<p>the <b>other</b> way</p>\r\n--cut--\r\n")
     assert email.message_from_bytes(text, policy=email.policy.default).is_multipart()
-    port = web_port()
-    with Server(tmp_path, conf=listener(port)) as server:
+    with WebServer(tmp_path) as server:
         server.deliver(text)
-        web = Web(port)
+        web = server.web_session()
         web.call(OPEN)
         assert b"other" in web.get("FORMAT/x/" + FOLDER + "1").body
         pids = [pid for name, pid in server.children().items() if name.startswith("helper")]

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The ximssd authors
 """Files that clients upload over HTTP (protocol 2, 9.2): sets, limits, room on the disk, and what is left after any end."""
+import http.client
 import os
 import random
-import socket
 import threading
 import time
 
 import pytest
-from weblink import Web, ask, listener, web_port
-from ximss import PATIENCE, Server, wait_for
+from xhttp import WebServer, request
+from ximss import PATIENCE, wait_for
 
 FILE, SESSION, FILES, SPACE = 128 << 10, 320 << 10, 5, 2 << 20
-LIMITS = "[http]\nupload_file = %d\nupload_session = %d\nupload_files = %d\nupload_space = %d\n" % (FILE, SESSION, FILES, SPACE)
+LIMITS = "upload_file = %d\nupload_session = %d\nupload_files = %d\nupload_space = %d\n" % (FILE, SESSION, FILES, SPACE)
 BLOCK = 64 << 10
 
 
@@ -44,23 +44,20 @@ def spool_of(server):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    port = web_port()
-    with Server(tmp_path_factory.mktemp("upload"), conf=listener(port) + LIMITS,
-                server="log_level = problems\nworkers = 1\nkeepers = 1\n", accounts={"dora": "correct-horse"}) as server:
-        yield server, port
+    with WebServer(tmp_path_factory.mktemp("upload"), http=LIMITS, server="log_level = problems\nworkers = 1\nkeepers = 1\n") as server:
+        yield server
 
 
 @pytest.fixture
 def web(world):
-    w = Web(world[1])
+    w = world.web_session()
     yield w
     w.kill()
-    w.close()
-    wait_for(lambda: spool_of(world[0])[1] == 0)
+    wait_for(lambda: spool_of(world)[1] == 0)
 
 
 def post(web, name, body, headers=None):
-    return ask(web.port, "POST", web.path("UPLOAD/" + name), body, headers or {"Content-Type": "application/x-raw"})
+    return web.server.ask("POST", web.target("UPLOAD/" + name), body, headers or {"Content-Type": "application/x-raw"})
 
 
 def remove(web, name):
@@ -72,7 +69,7 @@ def noise(n, seed=1):
 
 
 def holds(world, data):
-    with open(spool_of(world[0])[0], "rb") as f:
+    with open(spool_of(world)[0], "rb") as f:
         return data in f.read()
 
 
@@ -84,7 +81,7 @@ def test_form(world, web):
     assert holds(world, one) and holds(world, other) and not holds(world, b"unusedunused")
     assert remove(web, "7f3b") == "578"
     assert remove(web, "7f3a") is None
-    assert spool_of(world[0])[1] == 0 and not holds(world, one[:100])
+    assert spool_of(world)[1] == 0 and not holds(world, one[:100])
     assert remove(web, "7f3a") == "578"
 
 
@@ -136,10 +133,10 @@ def test_names(web, name, status):
 
 def test_methods_and_sessions(web):
     for method in ("GET", "HEAD", "PUT", "DELETE"):
-        answer = ask(web.port, method, web.path("UPLOAD/a"))
-        assert (answer.status, answer["Allow"]) == (405, "POST, OPTIONS"), method
-    stranger = web.id[:-1] + ("a" if web.id[-1] != "a" else "b")
-    answer = ask(web.port, "POST", "/Session/%s/UPLOAD/a" % stranger, b"x")
+        answer = web.server.ask(method, web.target("UPLOAD/a"))
+        assert (answer.status, answer.field("Allow")) == (405, "POST, OPTIONS"), method
+    stranger = web.url_id[:-1] + ("a" if web.url_id[-1] != "a" else "b")
+    answer = web.server.ask("POST", "/Session/%s/UPLOAD/a" % stranger, b"x")
     assert (answer.status, answer.body) == (550, b"you have been disconnected")
     assert remove(web, "a") == "578"
 
@@ -156,88 +153,96 @@ def test_methods_and_sessions(web):
 def test_no_form(world, web, body, kind):
     assert post(web, "bad", body, {"Content-Type": kind}).status == 400
     assert remove(web, "bad") == "578"
-    assert spool_of(world[0])[1] == 0
+    assert spool_of(world)[1] == 0
 
 
-def raw_link(web, head):
-    link = socket.create_connection(("127.0.0.1", web.port), PATIENCE)
-    link.sendall(("POST %s HTTP/1.1\r\nHost: x\r\n%s\r\n" % (web.path("UPLOAD/cut"), head)).encode())
-    return link
+def begun(web, fields, data=b""):
+    """A connection with an upload that has begun."""
+    conn = web.server.web()
+    conn.send(request("POST", web.target("UPLOAD/cut"), fields=fields) + data)
+    return conn
 
 
 @pytest.mark.parametrize("kill", ["client", "session"])
 def test_the_end_in_the_middle(world, web, kill):
     """What was not complete is nowhere, and its room is free again."""
-    link = raw_link(web, "Content-Length: %d\r\n" % FILE)
-    link.sendall(noise(FILE - 10))
-    wait_for(lambda: spool_of(world[0])[1] >= BLOCK)
+    conn = begun(web, {"Content-Length": FILE}, noise(FILE - 10))
+    wait_for(lambda: spool_of(world)[1] >= BLOCK)
     if kill == "client":
-        link.close()
-        wait_for(lambda: spool_of(world[0])[1] == 0)
+        conn.close()
+        wait_for(lambda: spool_of(world)[1] == 0)
         assert remove(web, "cut") == "578"
         assert post(web, "a", noise(FILE)).status == post(web, "b", noise(FILE)).status == 200
         return
-    assert web.kill() == 200
-    assert link.recv(100).startswith(b"HTTP/1.1 550 ")
-    wait_for(lambda: spool_of(world[0])[1] == 0)
-    link.close()
+    assert web.kill().status == 200
+    assert conn.reply().status == 550
+    wait_for(lambda: spool_of(world)[1] == 0)
 
 
 def test_chunked_and_in_pieces(world, web):
     """However the bytes arrive; on a connection that goes on behind it."""
     data = noise(70000)
     body, headers = form(("f", "x", data))
-    link = raw_link(web, "Content-Type: %s\r\nTransfer-Encoding: chunked\r\n" % headers["Content-Type"])
-    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    conn = begun(web, {**headers, "Transfer-Encoding": "chunked"})
     at, rnd = 0, random.Random(3)
     while at < len(body):
         piece = body[at:at + rnd.choice((1, 2, 7, 3000, 40000))]
-        link.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+        conn.send(b"%x\r\n%s\r\n" % (len(piece), piece))
         at += len(piece)
-    link.sendall(b"0\r\n\r\n")
-    answer = link.recv(4096)
-    assert answer.startswith(b"HTTP/1.1 200 OK\r\n") and b"\r\nContent-Length: 0\r\n" in answer
-    link.sendall(("POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" % web.path("UPLOAD/cut")).encode())
-    assert link.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
+    conn.send(b"0\r\n\r\n")
+    answer = conn.reply()
+    assert (answer.status, answer.body) == (200, b"") and answer.stays
+    assert conn.ask("POST", web.target("UPLOAD/cut"), b"abc").status == 200
     assert holds(world, data[:BLOCK])
-    link.close()
-    link = raw_link(web, "Transfer-Encoding: chunked\r\n")
+    conn = begun(web, {"Transfer-Encoding": "chunked"})
     try:
         for _ in range(100):
-            link.sendall(b"8000\r\n" + bytes(0x8000) + b"\r\n")
+            conn.send(b"8000\r\n" + bytes(0x8000) + b"\r\n")
     except OSError:
         pass
-    assert link.recv(4096).startswith(b"HTTP/1.1 413 ")
-    link.close()
+    assert conn.reply().status == 413
 
 
 def test_expect(web):
     """Who may not upload is not asked to."""
-    link = raw_link(web, "Content-Length: 3\r\nExpect: 100-continue\r\n")
-    assert link.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
-    link.sendall(b"abc")
-    assert link.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
-    link.close()
-    link = raw_link(web, "Content-Length: 99999999\r\nExpect: 100-continue\r\n")
-    assert link.recv(4096).startswith(b"HTTP/1.1 413 ")
-    link.close()
+    asked = {"Content-Length": 3, "Expect": "100-continue"}
+    conn = begun(web, asked)
+    assert conn.head() == (100, "Continue", [])
+    conn.send(b"abc")
+    assert conn.reply().status == 200
+    assert begun(web, {**asked, "Content-Length": 99999999}).reply().status == 413
     web.kill()
-    link = raw_link(web, "Content-Length: 3\r\nExpect: 100-continue\r\n")
-    assert link.recv(4096).startswith(b"HTTP/1.1 550 ")
-    link.close()
+    assert begun(web, asked).reply().status == 550
+
+
+def test_another_client_agrees(world, web):
+    """Python's http.client, over one connection that stays: a form, pieces, a file that is too long."""
+    client = http.client.HTTPConnection("127.0.0.1", world.http_port, timeout=PATIENCE)
+    data = noise(70000)
+    body, headers = form(("f", "x", data))
+    for body, headers, more, status in ((body, headers, {}, 200), (iter([b"abc", data]), {"Transfer-Encoding": "chunked"}, {"encode_chunked": True}, 200),
+                                        (noise(FILE + 1), {}, {}, 413)):
+        client.request("POST", web.target("UPLOAD/other"), body, headers, **more)
+        answer = client.getresponse()
+        got = answer.read()
+        assert answer.status == status and (got == b"" or status != 200)
+        assert not answer.will_close  # the body was read to its end
+    client.close()
+    assert holds(world, data[:BLOCK])
+    assert remove(web, "other") is None
 
 
 def test_room_of_all(world):
     """upload_space, over all sessions of the keeper: 507, and nothing of it is left."""
-    server, port = world
-    webs = [Web(port) for _ in range(8)]
+    server = world
+    webs = [server.web_session() for _ in range(8)]
     got = [post(w, "a%d" % n, noise(FILE)).status for w in webs for n in range(2)]
     assert got == [200] * (SPACE // FILE)
-    late = Web(port)
+    late = server.web_session()
     assert post(late, "b", noise(1)).status == 507
     assert post(late, "b", *form(("f", "x", noise(FILE)))).status == 507
     assert remove(late, "b") == "578"
-    assert webs[0].kill() == 200
+    assert webs[0].kill().status == 200
     wait_for(lambda: post(late, "b", noise(FILE)).status == 200)
     assert spool_of(server)[1] <= SPACE + BLOCK
     for w in [*webs, late]:
@@ -248,10 +253,8 @@ def test_room_of_all(world):
 
 def test_life(tmp_path):
     """Forgotten when nobody has used it for upload_life; a set that grows is used."""
-    port = web_port()
-    with Server(tmp_path, conf=listener(port) + "[http]\nupload_life = 60s\n", clock=True,
-                server="keepers = 1\n", accounts={"dora": "correct-horse"}) as server:
-        web = Web(port)
+    with WebServer(tmp_path, http="upload_life = 60s", clock=True, server="keepers = 1\n") as server:
+        web = server.web_session()
         for name in ("old", "new"):
             assert post(web, name, noise(100000)).status == 200
         server.advance(40)
@@ -267,10 +270,8 @@ LARGE = 20 << 20
 
 def test_large_ones_cost_no_memory(tmp_path):
     """Three files of 20 MB in one form, and a keeper that goes on serving; 64 MB are the session's default."""
-    port = web_port()
-    with Server(tmp_path, conf=listener(port), server="keepers = 1\nworkers = 1\n",
-                accounts={"dora": "correct-horse"}) as server:
-        web = Web(port)
+    with WebServer(tmp_path, server="keepers = 1\nworkers = 1\n") as server:
+        web = server.web_session()
         data = noise(1 << 20) * (LARGE >> 20)
         body, headers = form(*[("f", "n%d" % n, data) for n in range(3)])
         web.call('<readTime id="t"/>')
@@ -278,7 +279,7 @@ def test_large_ones_cost_no_memory(tmp_path):
         done = []
         thread = threading.Thread(target=lambda: done.append(post(web, "large", body, headers).status))
         thread.start()
-        other = Web(port)
+        other = server.web_session()
         while thread.is_alive():
             begin = time.monotonic()
             other.call('<readTime id="t"/>')

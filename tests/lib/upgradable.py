@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 
+from xhttp import WebServer
 from ximss import Server, wait_for
 
 
@@ -43,6 +44,10 @@ class Upgradable(Server):
 
     def said(self, text, count=1):
         wait_for(lambda: self.log().count("upgrade: " + text) >= count, 60)
+
+
+class WebUpgradable(Upgradable, WebServer):
+    """With listeners for HTTP."""
 
 
 def multiply(server, count):

@@ -6,8 +6,8 @@
         session = server.web_session()
         root = session.sync('<noop id="a"/>').xml
 
-Every reply is held against the rules for all replies (protocol 1, 0.2 and 4.11) as it is read; Python's XML parser reads
-the bodies.
+Every reply is held against the rules for all replies as it is read (httpreply.py), and read by Python's http.client as well;
+Python's XML parser reads the bodies.
 """
 import base64
 import hashlib
@@ -17,126 +17,15 @@ import re
 import socket
 import struct
 import urllib.parse
-import xml.etree.ElementTree as ET
 
+from httpreply import Reply, check_reply, check_second_reading, length_of, read_head
 from ximss import PATIENCE, ROOT, Server, free_port, wait_for
 
-ERRORS = {500: "XIMSS request sequence error", 550: "you have been disconnected"}
-TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-LOOK_AT = 1 << 18  # bytes of a body that are looked at one by one
 AGENT = "Host: harbor.example\r\n"
 
 
 class Lost(Exception):
     """The connection ended where a reply should have been."""
-
-
-class Reply:
-    """A whole reply that keeps the rules."""
-
-    def __init__(self, status, reason, fields, body):
-        self.status, self.reason, self.fields, self.body = status, reason, fields, body
-
-    def all(self, name):
-        return [v for n, v in self.fields if n == name.lower()]
-
-    def field(self, name):
-        values = self.all(name)
-        assert len(values) <= 1, (name, values)
-        return values[0] if values else None
-
-    @property
-    def stays(self):
-        return self.field("connection") == "keep-alive"
-
-    @property
-    def xml(self):
-        assert self.status == 200 and self.is_xml, (self.status, self.fields, self.body)
-        return ET.fromstring(self.body)
-
-    @property
-    def is_xml(self):
-        return (self.field("content-type") or "").startswith("text/xml")
-
-    @property
-    def text(self):
-        assert (self.field("content-type") or "").startswith("text/plain"), self.fields
-        return self.body.decode()
-
-    @property
-    def cookie(self):
-        """The value of the session's cookie, if it is set here."""
-        values = self.all("set-cookie")
-        assert len(values) <= 1
-        return values[0].split(";")[0].partition("=")[2] if values else None
-
-    def __repr__(self):
-        return "<%d %s %r %r>" % (self.status, self.reason, self.fields, self.body[:200])
-
-
-def read_head(head):
-    """Status, reason, [(name, value)]: nothing but what RFC 9112 has a server send."""
-    lines = head.split(b"\r\n")
-    assert b"\n" not in b"".join(lines) and b"\r" not in b"".join(lines), head
-    found = re.match(rb"HTTP/1\.1 ([1-5][0-9][0-9]) ([ -~]*)\Z", lines[0])
-    assert found, lines[0]
-    fields = []
-    for line in lines[1:]:
-        name, colon, value = line.partition(b":")
-        assert colon and TOKEN.match(name) and value == b" " + value.strip(), line
-        fields.append((name.decode().lower(), value.strip().decode()))
-    names = [n for n, _ in fields if n != "set-cookie"]
-    assert len(names) == len(set(names)), fields
-    return int(found.group(1)), found.group(2).decode(), fields
-
-
-def length_of(status, fields, is_head=False):
-    """The length of the body that follows; Content-Length is there and alone says it (0.2, 9)."""
-    got = dict(fields)
-    assert "transfer-encoding" not in got and "content-encoding" not in got, fields
-    if status in (100, 204):
-        assert "content-length" not in got or (status == 204 and got["content-length"] == "0"), fields
-        return 0
-    assert re.match(r"(0|[1-9][0-9]*)\Z", got.get("content-length", "")), fields
-    return 0 if is_head else int(got["content-length"])
-
-
-def check_reply(reply, is_head=False):
-    got = dict(reply.fields)
-    assert got["connection"] in ("keep-alive", "close"), reply
-    assert got["referrer-policy"] == "no-referrer", reply
-    assert got["x-content-type-options"] == "nosniff", reply
-    assert "no-store" in got["cache-control"], reply
-    if reply.body or (is_head and got["content-length"] != "0"):
-        assert reply.is_xml or got.get("content-type", "").startswith("text/plain"), reply
-    else:
-        assert "content-type" not in got, reply
-    if reply.is_xml and not is_head:
-        check_xml(reply.body)
-    elif reply.body:
-        assert not reply.body.startswith(b"<"), reply
-    if reply.status == 550:
-        assert reply.reason == ERRORS[550] and reply.body.decode() == ERRORS[550], reply
-    if reply.status == 503:
-        assert re.match(r"[0-9]+\Z", got.get("retry-after", "")), reply
-
-
-def check_xml(body):
-    """Rules 2, 3 and 4 of protocol 1, 0.2, and C24 of protocol 2, 16."""
-    assert body.startswith((b"<XIMSS>", b'<XIMSS respSeq="')) and body.endswith(b"</XIMSS>"), body[:100]
-    assert b"<?" not in body and b"<!" not in body and b" />" not in body and b"\0" not in body, body
-    if len(body) > LOOK_AT:  # there are enough shorter ones
-        return
-    root = ET.fromstring(body)
-    assert root.tag == "XIMSS" and not root.text, body
-    for message in root:
-        assert not message.tail, body
-        for e in message.iter():
-            between = [e.text] + [child.tail for child in e] if len(e) else []
-            assert not any(t and t.isspace() for t in between), body
-    for message in re.findall(rb"<([a-zA-Z0-9]+) ([^>]*)>", body):
-        names = re.findall(rb'([A-Za-z0-9-]+)="', message[1])
-        assert b"id" not in names or names[0] == b"id", body
 
 
 def parameters(query):
@@ -176,15 +65,19 @@ class Conn:
             raise Lost(self.buffer)
         self.buffer += got
 
-    def head(self):
-        """The next head, of an interim reply too: (status, reason, fields)."""
+    def _head_bytes(self):
         while b"\r\n\r\n" not in self.buffer:
             self._more()
         head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
-        return read_head(head)
+        return head
+
+    def head(self):
+        """The next head, of an interim reply too: (status, reason, fields)."""
+        return read_head(self._head_bytes())
 
     def reply(self, is_head=False):
-        status, reason, fields = self.head()
+        head = self._head_bytes()
+        status, reason, fields = read_head(head)
         length = length_of(status, fields, is_head)
         pieces, missing = [self.buffer], length - len(self.buffer)
         while missing > 0:
@@ -196,6 +89,7 @@ class Conn:
         body, self.buffer = self.buffer[:length], self.buffer[length:]
         reply = Reply(status, reason, fields, body)
         check_reply(reply, is_head)
+        check_second_reading(head, reply, is_head)
         return reply
 
     def ask(self, method, target, body=None, fields=None, **more):
@@ -339,8 +233,9 @@ class Session:
         self.server, self.tls = server, tls
         self.url_id = self.element.get("urlID")
         self.base = "/Session/%s/" % self.url_id
-        self.ack = 0
+        self.ack = self.seq = 0
         self.fields = {}
+        self.kept = None  # the connection of get()
 
     def target(self, what="", **query):
         return self.base + what + ("?" + parameters(query) if query else "")
@@ -357,6 +252,21 @@ class Session:
         if seq is not None:
             query = {"reqSeq": seq, **query}
         return self.post("sync", requests, conn, **query)
+
+    def call(self, requests):
+        """The elements that a batch of the next number is answered with."""
+        self.seq += 1
+        return list(self.sync(requests, self.seq).xml)
+
+    def get(self, what, method="GET", **fields):
+        """Something of the session's, a_b for the field a-b, over one connection that is kept as long as the server keeps it."""
+        self.kept = self.kept or self.server.web(tls=self.tls)
+        fields = {**self.fields, **{name.replace("_", "-"): value for name, value in fields.items()}}
+        reply = self.kept.ask(method, self.base + what, fields=fields)
+        if not reply.stays:
+            assert self.kept.closed()
+            self.kept = None
+        return reply
 
     def async_(self, requests, seq=None, conn=None, **query):
         if seq is not None:

@@ -6,12 +6,8 @@ import threading
 import time
 
 from test_handover import exchange
-from upgradable import Upgradable
-from xhttp import Lost, WebServer, errors, tags
-
-
-class WebUpgradable(Upgradable, WebServer):
-    pass
+from upgradable import WebUpgradable
+from xhttp import Lost, errors, tags
 
 
 def test_everything_that_a_session_knows(tmp_path):
