@@ -22,8 +22,10 @@ POLICY = {  # of downloads (protocol 2, 9.1)
 class Reply:
     """A whole reply that keeps the rules."""
 
-    def __init__(self, status, reason, fields, body):
-        self.status, self.reason, self.fields, self.body = status, reason, fields, body
+    def __init__(self, head, body, start):
+        """head: its bytes with the empty line; start: what read_head() made of them."""
+        self.status, self.reason, self.fields = start
+        self.head_length, self.body = len(head), body
 
     def all(self, name):
         return [v for n, v in self.fields if n == name.lower()]
@@ -64,7 +66,8 @@ class Reply:
 
 def read_head(head):
     """Status, reason, [(name, value)]: nothing but what RFC 9112 has a server send."""
-    lines = head.split(b"\r\n")
+    assert head.endswith(b"\r\n\r\n"), head
+    lines = head[:-4].split(b"\r\n")
     assert b"\n" not in b"".join(lines) and b"\r" not in b"".join(lines), head
     found = re.match(rb"HTTP/1\.1 ([1-5][0-9][0-9]) ([ -~]*)\Z", lines[0])
     assert found, lines[0]
@@ -135,14 +138,13 @@ class Given(io.BytesIO):
 
 def check_second_reading(head, reply, is_head):
     """Python's http.client reads the same from the same bytes, and not a byte more."""
-    whole = len(head) + 4 + len(reply.body)
-    given = Given(b"".join((head, b"\r\n\r\n", reply.body, b"HTTP/1.1 999 next\r\n")))
+    given = Given(b"".join((head, reply.body, b"HTTP/1.1 999 next\r\n")))
     other = http.client.HTTPResponse(given, method="HEAD" if is_head else "GET")
     other.begin()
     fields = [(name.lower(), value.encode("latin-1").decode()) for name, value in other.headers.items()]
     assert (other.status, other.reason, fields) == (reply.status, reply.reason, reply.fields), (head, fields)
     assert not other.headers.defects and other.will_close == (not reply.stays), head
-    assert other.read() == reply.body and given.tell() == whole, head
+    assert other.read() == reply.body and given.tell() == len(head) + len(reply.body), head
 
 
 def check_xml(body):

@@ -68,7 +68,8 @@ class Conn:
     def _head_bytes(self):
         while b"\r\n\r\n" not in self.buffer:
             self._more()
-        head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
+        length = self.buffer.index(b"\r\n\r\n") + 4
+        head, self.buffer = self.buffer[:length], self.buffer[length:]
         return head
 
     def head(self):
@@ -77,8 +78,8 @@ class Conn:
 
     def reply(self, is_head=False):
         head = self._head_bytes()
-        status, reason, fields = read_head(head)
-        length = length_of(status, fields, is_head)
+        start = read_head(head)
+        length = length_of(start[0], start[2], is_head)
         pieces, missing = [self.buffer], length - len(self.buffer)
         while missing > 0:
             self.buffer = b""
@@ -87,7 +88,7 @@ class Conn:
             missing -= len(self.buffer)
         self.buffer = b"".join(pieces)
         body, self.buffer = self.buffer[:length], self.buffer[length:]
-        reply = Reply(status, reason, fields, body)
+        reply = Reply(head, body, start)
         check_reply(reply, is_head)
         check_second_reading(head, reply, is_head)
         return reply

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The ximssd authors
+"""Replies that break off after k bytes, and what a server has left of them.
+
+    with nothing_left(server):
+        for k, got in cut_replies(server, lambda: request("GET", target), cuts_of(whole)):
+            ...what a client does who has read no more than that...
+
+Only a reply that has begun is cut, so the request has been carried out, however slow the machine. Connections are cut as a
+network does (RST) and as a client does that ends (FIN, with the rest unread), in turns; with XIMSSD_LONG, each k both ways.
+"""
+import collections
+import contextlib
+import itertools
+import os
+import random
+import socket
+
+from ximss import wait_for
+
+LONG = bool(os.environ.get("XIMSSD_LONG"))
+WAYS = ("rst", "fin")
+FLIGHT = 16  # cut connections at once
+EDGE = 64  # bytes at both ends of a body of which every one is a place to cut at
+GAUGES = ("httpUserActive", "ximssActive", "ximssSessionsActive", "ximssHTTPSessionsActive")
+
+
+def cuts_of(reply, seed=1, inside=16):
+    """Every place in the head and at both ends of the body, and some between: numbers of bytes that are read."""
+    whole = reply.head_length + len(reply.body)
+    if len(reply.body) <= 2 * EDGE + inside:
+        return range(whole)
+    between = random.Random(seed).sample(range(reply.head_length + EDGE, whole - EDGE), inside)
+    return [*range(reply.head_length + EDGE), *sorted(between), *range(whole - EDGE, whole)]
+
+
+def first_bytes(conn, k):
+    """Exactly so many of what comes; nothing of it is read before the first is there."""
+    assert conn.buffer == b""
+    if k == 0:
+        assert len(conn.sock.recv(1, socket.MSG_PEEK)) == 1
+    got = b""
+    while len(got) < k:
+        piece = conn.sock.recv(k - len(got))
+        assert piece, (k, got)
+        got += piece
+    return got
+
+
+def cut_replies(server, make, cuts):
+    """(k, first k bytes) for each k of `cuts`; make() gives the bytes of a request, each on a connection of its own."""
+    turns = itertools.cycle(WAYS)
+    todo = [(k, way) for k in cuts for way in (WAYS if LONG else [next(turns)])]
+    ended = collections.deque()
+    for at in range(0, len(todo), FLIGHT):
+        conns = []
+        for k, way in todo[at:at + FLIGHT]:
+            conns.append((k, way, server.web()))
+            conns[-1][2].send(make())
+        found = []
+        for k, way, conn in conns:
+            found.append((k, first_bytes(conn, k)))
+            if way == "rst":
+                conn.cut()
+            else:
+                conn.sock.shutdown(socket.SHUT_WR)
+                ended.append(conn)
+        yield from found
+        while len(ended) > 2 * FLIGHT:
+            ended.popleft().close()
+    for conn in ended:
+        conn.close()
+
+
+def pipelined(conn, requests, heads=False):
+    """The replies to requests that are sent at once."""
+    conn.send(b"".join(requests))
+    return [conn.reply(is_head=heads) for _ in requests]
+
+
+class Standing:
+    """What a server holds: connections and sessions, by its counters, and open files of the processes that serve clients."""
+
+    def __init__(self, server):
+        self.server, self.pids = server, server.children()
+        self.before = self.now()
+
+    def now(self):
+        counters = self.server.counters()
+        return {**{name: counters[name] for name in GAUGES},
+                **{name: len(os.listdir("/proc/%d/fd" % pid)) for name, pid in self.pids.items()
+                   if name.split()[0] in ("worker", "keeper", "auth")}}
+
+    def is_back(self):
+        """Waits for it; the processes are the ones that they were, too."""
+        seen = []
+        try:
+            wait_for(lambda: seen.append(self.now()) or seen[-1] == self.before, pause=0.1)
+        except AssertionError:
+            raise AssertionError("%r is left, before it was %r" % (seen[-1], self.before)) from None
+        assert self.server.children() == self.pids
+        return True
+
+
+@contextlib.contextmanager
+def nothing_left(server):
+    standing = Standing(server)
+    yield standing
+    assert standing.is_back()
