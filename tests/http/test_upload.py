@@ -8,38 +8,13 @@ import threading
 import time
 
 import pytest
+from uploading import form, spool_of
 from xhttp import WebServer, request
 from ximss import PATIENCE, wait_for
 
 FILE, SESSION, FILES, SPACE = 128 << 10, 320 << 10, 5, 2 << 20
 LIMITS = "upload_file = %d\nupload_session = %d\nupload_files = %d\nupload_space = %d\n" % (FILE, SESSION, FILES, SPACE)
 BLOCK = 64 << 10
-
-
-def form(*files, boundary="----cut"):
-    """multipart/form-data of (field, file name, bytes); without a name: a field of text."""
-    out = b""
-    for field, name, data in files:
-        out += ("--%s\r\nContent-Disposition: form-data; name=\"%s\"" % (boundary, field)).encode()
-        if name is not None:
-            out += ("; filename=\"%s\"\r\nContent-Type: application/x-y" % name).encode()
-        out += b"\r\n\r\n" + data + b"\r\n"
-    return out + ("--%s--\r\n" % boundary).encode(), {"Content-Type": "multipart/form-data; boundary=" + boundary}
-
-
-def spool_of(server):
-    """(path, bytes on the disk) of the files without a name that keepers have for uploads."""
-    found = []
-    for name, pid in server.children().items():
-        if not name.startswith("keeper"):
-            continue
-        for fd in os.listdir("/proc/%d/fd" % pid):
-            path = "/proc/%d/fd/%s" % (pid, fd)
-            target = os.readlink(path)
-            if target.startswith(server.state_dir) and target.endswith("(deleted)") or "spool-" in target:
-                found.append((path, os.stat(path).st_blocks * 512))
-    assert len(found) == 1, found
-    return found[0]
 
 
 @pytest.fixture(scope="module")

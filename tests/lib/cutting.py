@@ -47,15 +47,15 @@ def first_bytes(conn, k):
     return got
 
 
-def cut_replies(server, make, cuts):
-    """(k, first k bytes) for each k of `cuts`; make() gives the bytes of a request, each on a connection of its own."""
+def cut_replies(server, make, cuts, **more):
+    """(k, first k bytes) for each k of `cuts`; make() gives the bytes of a request, each on a connection of its own; more is web()'s."""
     turns = itertools.cycle(WAYS)
     todo = [(k, way) for k in cuts for way in (WAYS if LONG else [next(turns)])]
     ended = collections.deque()
     for at in range(0, len(todo), FLIGHT):
         conns = []
         for k, way in todo[at:at + FLIGHT]:
-            conns.append((k, way, server.web()))
+            conns.append((k, way, server.web(**more)))
             conns[-1][2].send(make())
         found = []
         for k, way, conn in conns:
@@ -79,17 +79,21 @@ def pipelined(conn, requests, heads=False):
 
 
 class Standing:
-    """What a server holds: connections and sessions, by its counters, and open files of the processes that serve clients."""
+    """What a server holds: connections and sessions, by its counters, and open files of the processes that serve clients. Helpers
+    are none of these: after a thousand pages there is another one in any case."""
 
     def __init__(self, server):
-        self.server, self.pids = server, server.children()
+        self.server, self.pids = server, self.serving(server)
         self.before = self.now()
+
+    @staticmethod
+    def serving(server):
+        return {name: pid for name, pid in server.children().items() if name.split()[0] in ("worker", "keeper", "auth")}
 
     def now(self):
         counters = self.server.counters()
         return {**{name: counters[name] for name in GAUGES},
-                **{name: len(os.listdir("/proc/%d/fd" % pid)) for name, pid in self.pids.items()
-                   if name.split()[0] in ("worker", "keeper", "auth")}}
+                **{name: len(os.listdir("/proc/%d/fd" % pid)) for name, pid in self.pids.items()}}
 
     def is_back(self):
         """Waits for it; the processes are the ones that they were, too."""
@@ -98,7 +102,7 @@ class Standing:
             wait_for(lambda: seen.append(self.now()) or seen[-1] == self.before, pause=0.1)
         except AssertionError:
             raise AssertionError("%r is left, before it was %r" % (seen[-1], self.before)) from None
-        assert self.server.children() == self.pids
+        assert self.serving(self.server) == self.pids
         return True
 
 
