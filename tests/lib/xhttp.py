@@ -196,11 +196,11 @@ class WebServer(Server):
                     found[name] = counter_of(f.read(), "httpUserTotal")
         return found
 
-    def web_on(self, worker=None, tls=False, tries=200):
-        """(connection, worker): a new one that this worker has, or any."""
+    def web_on(self, worker=None, tls=False, tries=200, **more):
+        """(connection, worker): a new one that this worker has, or any. Nobody else may connect meanwhile."""
         for _ in range(tries):
             before = self.taken_by()
-            conn = self.web(tls=tls)
+            conn = self.web(tls=tls, **more)
             after = wait_for(lambda b=before: (lambda now: now != b and now)(self.taken_by()), pause=0.002)
             (mine,) = [w for w in after if after[w] != before.get(w, 0)]
             if worker in (None, mine):
