@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: The ximssd authors
 """`async` (protocol 1, 4.7), the worked example of 4.13, and KILL (4.9)."""
 import pytest
+from turns import Turns
 from xhttp import Session, WebServer, cram, errors, parameters, request, tags, xml_body
 from ximss import wait_for
 
@@ -10,7 +11,7 @@ EMPTY = b"<XIMSS></XIMSS>"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with WebServer(tmp_path_factory.mktemp("async"), server="workers = 2\n",
+    with WebServer(tmp_path_factory.mktemp("async"), tls=True, server="workers = 2\n",
                    conf="[login]\nmax_sessions_per_account = 1000\ncram = yes\n") as s:
         yield s
 
@@ -159,43 +160,49 @@ def test_answers_that_nobody_fetches(tmp_path):
 
 # --- 4.13
 
-def test_worked_example(server):
+WAYS = {"one connection": lambda server: server.web(), "both workers": Turns, "both workers, tls": lambda server: Turns(server, tls=True)}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_worked_example(server, way):
     """Line by line; where a reply is lost, the connection is cut before it can be read. A slow machine may answer the poll of
-    line 3 before request 2 has run: then what is left is in the batches behind it, and lines 6 to 10 have later numbers."""
-    client = server.web()
+    line 3 before request 2 has run: then what is left is in the batches behind it, and lines 6 to 10 have later numbers. With both
+    workers each line is at another one than that before."""
+    client = WAYS[way](server)
+    other = client.new if isinstance(client, Turns) else server.web  # for what is not answered at once
     root = client.ask("POST", "/XIMSSLogin/?errorAsXML=1", '<XIMSS><listFeatures id="list" /></XIMSS>').xml                            # 1
     nonce = root[0].findtext("nonce")
     reply = client.ask("GET", "/XIMSSLogin/?errorAsXML=1&EnableUseCookie=1&version=6.2&userName=dora%40harbor.example&nonce=" +
                        nonce + "&authData=" + cram(nonce, padding=False))                                                                # 2
     assert not reply.all("set-cookie")
     session = Session(server, reply)
-    poll = session.waiting_poll(0, 20, random=1)                                                                                        # 3
+    poll = session.waiting_poll(0, 20, other(), random=1)                                                                               # 3
     reply = session.async_('<readTime id="1"/><noop id="2"/>', 1, client, random=1)                                                     # 4
     assert is_taken(reply)
     cookie = reply.cookie
     lost = poll.reply()                                                                                                                 # 3'
     assert lost.cookie == cookie
     session.fields = {"Cookie": "CGateProWebUser=" + cookie}
-    again = session.poll(0, 20, random=2)                                                                                               # 5
+    again = session.poll(0, 20, other(), random=2)                                                                                      # 5
     assert again.body == lost.body and lost.xml.get("respSeq") == "1" and not again.all("set-cookie")
     got, seq = list(lost.xml), 1
     while len(got) < 3:
-        more = session.poll(seq, 20).xml
+        more = session.poll(seq, 20, other()).xml
         seq += 1
         assert len(more) and more.get("respSeq") == str(seq)
         got += more
     assert [(e.tag, e.get("id")) for e in got] == [("currentTime", "1"), ("response", "1"), ("response", "2")]
-    poll = session.waiting_poll(seq, 20, random=3)                                                                                      # 6
-    conn = server.web()
+    poll = session.waiting_poll(seq, 20, other(), random=3)                                                                             # 6
+    conn = other()
     conn.send(request("POST", session.target("async", reqSeq=2, random=2), xml_body('<fryEggs id="3"/>'), session.fields))             # 7
     first = poll.reply()                                                                                                                # 6'
     conn.cut()
     assert is_taken(session.async_('<fryEggs id="3"/>', 2, client, random=3))                                                           # 8
     assert first.body == b'<XIMSS respSeq="%d"><response id="3" errorText="unknown command" errorNum="500"/></XIMSS>' % (seq + 1)
-    assert session.poll(seq + 1).body == EMPTY  # exactly one response
+    assert session.poll(seq + 1, conn=other()).body == EMPTY  # exactly one response
     reply = session.sync('<bye id="4"/>', 3, client, syncAsync=1, random=4)                                                             # 9
     assert reply.body == b'<XIMSS><response id="4"/></XIMSS>'
-    assert session.poll(seq + 1, 20).status == 550                                                                                      # 10
+    assert session.poll(seq + 1, 20, other()).status == 550                                                                             # 10
     assert session.sync('<bye id="4"/>', 3, client, syncAsync=1, random=5).body == reply.body                                          # 11
     assert session.sync('<bye id="4"/>', 4, client, syncAsync=1).status == 550
 

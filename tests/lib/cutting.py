@@ -50,11 +50,11 @@ def first_bytes(conn, k):
 def cut_replies(server, make, cuts, **more):
     """(k, first k bytes) for each k of `cuts`; make() gives the bytes of a request, each on a connection of its own; more is web()'s."""
     turns = itertools.cycle(WAYS)
-    todo = [(k, way) for k in cuts for way in (WAYS if LONG else [next(turns)])]
+    planned = [(k, way) for k in cuts for way in (WAYS if LONG else [next(turns)])]
     ended = collections.deque()
-    for at in range(0, len(todo), FLIGHT):
+    for at in range(0, len(planned), FLIGHT):
         conns = []
-        for k, way in todo[at:at + FLIGHT]:
+        for k, way in planned[at:at + FLIGHT]:
             conns.append((k, way, server.web(**more)))
             conns[-1][2].send(make())
         found = []
