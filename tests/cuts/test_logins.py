@@ -124,8 +124,8 @@ def test_a_nonce_is_used_up(server, conn):
         return sent[-1]
     (whole,) = pipelined(conn, [by_nonce(conn)])
     assert pipelined(conn, [kill(id_of(whole))])[0].status == 200
-    before, cuts = http_sessions(server), cuts_of(whole)
-    for number, (k, _) in enumerate(cut_replies(server, make, cuts)):
+    before = http_sessions(server)
+    for number, (k, _) in enumerate(cut_replies(server, make, cuts_of(whole)[::1 if LONG else 3])):
         again, fresh = pipelined(conn, [sent[number], by_nonce(conn)])
         assert again.status == 403, k
         assert pipelined(conn, [kill(id_of(fresh))])[0].status == 200
@@ -164,7 +164,7 @@ def test_the_address_of_a_login(server, conn, watch):
     (whole,) = pipelined(conn, [login(query)])
     assert pipelined(conn, [kill(id_of(whole))])[0].status == 200
     before, unknown = http_sessions(server), []
-    for k, got in cut_replies(server, lambda: login(query), cuts_of(whole)):
+    for k, got in cut_replies(server, lambda: login(query), cuts_of(whole)[whole.head_length:]):  # where the id may be
         if not (found := URL_ID.search(got)):
             unknown.append(k)
             continue

@@ -98,8 +98,9 @@ def test_sync_async_in_the_one_what_async_in_the_other_left(turns, session):
 
 
 def test_kill_in_the_one_while_a_batch_runs_in_the_other(server, turns, session):
+    session.sync("".join('<mailboxCreate id="%d" mailbox="Box %d"/>' % (i, i) for i in range(30)), conn=turns)
     slow = turns.new()
-    slow.send(request("POST", session.target("sync", reqSeq=1), xml_body("".join('<mailboxList id="%d" filter="*"/>' % i for i in range(20000)))))
+    slow.send(request("POST", session.target("sync", reqSeq=1), xml_body("".join('<mailboxList id="%d" filter="*"/>' % i for i in range(8000)))))
     wait_for(lambda: (server.row(id=int(session.url_id[:6])) or {}).get("status") == "listing mailboxes")
     assert session.kill(conn=turns).status == 200
     assert [session.sync(NOOP, 2, turns).status for _ in range(2)] == [550] * 2
