@@ -99,9 +99,11 @@ void auth_logins_of_worker_gone(struct auth_proc *a, uint32_t worker);
 void auth_logins_tick(struct auth_proc *a, int64_t now);
 /* A keeper is there (again): attaches that wait for it go out. */
 void auth_keeper_up(struct auth_proc *a);
+void auth_features(struct auth_proc *a, struct bus_peer *worker, const struct ipc_item *it);
+
+/* --- auth_verdict.c */
 /* A keeper did not take a login that auth had let in. */
 void auth_attach_refused(struct auth_proc *a, const struct ipc_item *it);
-void auth_features(struct auth_proc *a, struct bus_peer *worker, const struct ipc_item *it);
 
 /* --- auth_password.c */
 void auth_password(struct auth_proc *a, struct bus_peer *keeper, const struct ipc_item *it);
