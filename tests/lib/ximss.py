@@ -297,7 +297,8 @@ class Server:
         text += conf
         if "hash_cost" not in text:  # nor does every login have to cost 16 MB of memory and its time
             cheap = "[login]\nhash_cost = 1\n"
-            text = text.replace("[login]\n", cheap, 1) if "[login]\n" in text else text + cheap
+            old, new = ("[login]\n", cheap) if "[login]\n" in text else ("[listener ", cheap + "[listener ")
+            text = text.replace(old, new, 1)
         with open(self.conf_path + ".new", "w") as f:
             f.write(text)
         os.rename(self.conf_path + ".new", self.conf_path)
