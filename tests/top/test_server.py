@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import statistics
 import struct
 import time
 
@@ -256,4 +257,4 @@ def test_rate_of_a_real_load(shared, users, tmp_path):
             if m and time.monotonic() - begin > 2.5:
                 rates.append(float(m.group(1) or m.group(2)))
         real = sent / (time.monotonic() - begin)
-    assert rates and all(real / 4 < r < real * 4 for r in rates), (real, rates)
+    assert rates and real / 4 < statistics.median(rates) < real * 4, (real, rates)
