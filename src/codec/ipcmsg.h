@@ -55,7 +55,7 @@ enum ipc_stop {
     IPC_STOP_NOW,
     IPC_STOP_CLOSE, /* nobody takes its place: workers close their listening sockets and refuse logins */
     IPC_STOP_LEAVE, /* a successor is there: workers only stop accepting */
-    IPC_STOP_HAND,  /* a keeper: a successor comes; it gets the sessions (proc/keeper_handover.c) */
+    IPC_STOP_HAND,  /* a keeper: a successor comes; it gets the sessions (proc/keeper_handover.h) */
 };
 
 enum ipc_fd { IPC_NOFD, IPC_FD, IPC_MEMFD };

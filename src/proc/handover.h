@@ -4,7 +4,7 @@
 /*
  * handover: a keeper is exchanged and its sessions live on (design 2.5): the master's side.
  *
- *   master  -> old keeper   STOP, IPC_STOP_HAND           it comes to the end of what runs (proc/keeper_handover.c)
+ *   master  -> old keeper   STOP, IPC_STOP_HAND           it comes to the end of what runs (proc/keeper_handover.h)
  *   old     -> master       HANDED_PEER..., HANDED        its sockets to workers and auth, a memfd with its sessions; it ends
  *   master  -> new keeper   SESSIONS, PEER..., START      the same, as far as those at the other ends are still there
  *

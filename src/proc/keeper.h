@@ -293,11 +293,11 @@ void keeper_upkeep(struct keeper *k, bool idle, int64_t now);
 /* Ends all sessions, as far as rounds come to an end, and closes the banks. */
 void keeper_close(struct keeper *k);
 
-/* --- keeper_handover.c: a successor is to have the sessions (proc/handover.h) */
+/* --- keeper_handover.c: a successor is to have the sessions (keeper_handover.h) */
 void keeper_hand_begin(struct keeper *k, int64_t within);
 /* In place of keeper_round(), from then on. */
 void keeper_hand_round(struct keeper *k);
-/* hooks->begin: what the keeper before has left. */
+/* keeper_take_over.c: hooks->begin: what the keeper before has left. */
 void keeper_take_over(struct child *c);
 
 /* --- keeper_round.c */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: The ximssd authors
 /*
- * Sessions over HTTP at an upgrade (proc/keeper_handover.c). Batches that have begun come to their end and are answered;
+ * Sessions over HTTP at an upgrade (proc/keeper_handover.h). Batches that have begun come to their end and are answered;
  * polls are answered empty, so that clients ask anew; every later request waits unread, and is the successor's. So none is lost,
  * none is carried out twice, and whoever waits for an answer gets it.
  */

@@ -3,7 +3,7 @@
 #pragma once
 /*
  * snapshot: a session as bytes, for the keeper that takes the place of another at an upgrade (design 2.5). Pure: no
- * process, no file; ximss/snapfile.h puts the records of all sessions into one file, proc/keeper_handover.c carries it.
+ * process, no file; ximss/snapfile.h puts the records of all sessions into one file, proc/keeper_hand_file.c carries it.
  *
  * What a session is to its client has to be the same afterwards, byte by byte: the folders with every row that he was
  * told, the requests that he has sent, what is left of a long answer, notifies and alerts that are due.

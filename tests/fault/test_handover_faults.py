@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The ximssd authors
 """
-A keeper that hands its sessions over (src/proc/keeper_handover.c) fails or dies at each of its calls: a session goes on as if
+A keeper that hands its sessions over (src/proc/keeper_handover.h) fails or dies at each of its calls: a session goes on as if
 nothing had been, or it ends with <bye/>; never anything between, and the server serves.
 """
 from faults import LONG, SANITIZED, FaultServer, note
