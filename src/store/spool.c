@@ -93,10 +93,16 @@ CHECKED static enum err take_block(struct spool *s, uint32_t after, uint32_t *bl
 }
 
 /* A file system that cannot punch holes keeps the room for the next piece. */
+static void punch(const struct spool *s, struct spool_run run)
+{
+    if (s->fd >= 0)
+        (void)!fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                         (off_t)run.first * (off_t)SPOOL_BLOCK, (off_t)run.n * (off_t)SPOOL_BLOCK);
+}
+
 static void give_back(struct spool *s, struct spool_run run)
 {
-    (void)!fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                     (off_t)run.first * (off_t)SPOOL_BLOCK, (off_t)run.n * (off_t)SPOOL_BLOCK);
+    punch(s, run);
     for (uint32_t i = 0; i < run.n; i++)
         mark(s, run.first + i, false);
     s->used -= (uint64_t)run.n * SPOOL_BLOCK;
@@ -224,4 +230,84 @@ void spool_free(struct spool *s, struct spool_piece *p)
         give_back(s, p->runs[i]);
     free(p->runs);
     *p = (struct spool_piece){0};
+}
+
+/* --- from one process to the next */
+
+void spool_leave(struct spool *s)
+{
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = -1;
+}
+
+/* A file without a name, and not a part of one that others have open to append. */
+static bool is_spool(int fd, struct stat *st)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && (flags & O_ACCMODE) == O_RDWR && (flags & O_APPEND) == 0 &&
+           fstat(fd, st) == 0 && S_ISREG(st->st_mode) && st->st_nlink == 0 && st->st_size >= 0 &&
+           (uint64_t)st->st_size <= (uint64_t)BLOCKS_MAX * SPOOL_BLOCK;
+}
+
+enum err spool_adopt(struct spool *s, int fd)
+{
+    struct stat st;
+    *s = (struct spool){.fd = -1, .max = UINT64_MAX};
+    if (!is_spool(fd, &st))
+        return ERR_PACKET;
+    s->end = (uint64_t)st.st_size;
+    s->blocks = (uint32_t)((s->end + SPOOL_BLOCK - 1) / SPOOL_BLOCK);
+    s->words = s->blocks / WORD + 1;
+    s->taken = calloc(s->words, sizeof *s->taken);
+    if (s->taken == NULL)
+        return ERR_NOMEM;
+    s->fd = fd;
+    return ERR_OK;
+}
+
+static bool is_free(const struct spool *s, struct spool_run run)
+{
+    if (run.n == 0 || run.first >= s->blocks || run.n > s->blocks - run.first)
+        return false;
+    for (uint32_t i = 0; i < run.n; i++)
+        if (is_taken(s, run.first + i))
+            return false;
+    return true;
+}
+
+enum err spool_claim(struct spool *s, struct spool_piece *p, struct spool_run run)
+{
+    enum err e = is_free(s, run) ? need_run(p) : ERR_PACKET;
+    if (e != ERR_OK)
+        return e;
+    p->runs[p->run_n++] = run;
+    for (uint32_t i = 0; i < run.n; i++)
+        mark(s, run.first + i, true);
+    s->used += (uint64_t)run.n * SPOOL_BLOCK;
+    return ERR_OK;
+}
+
+enum err spool_claim_end(struct spool *s, struct spool_piece *p, uint64_t size)
+{
+    uint64_t room = room_of(p);
+    if (room < size || room - size >= SPOOL_BLOCK)
+        return ERR_PACKET;
+    for (uint32_t i = 0; i < p->run_n; i++) {
+        uint64_t end = ((uint64_t)p->runs[i].first + p->runs[i].n) * SPOOL_BLOCK;
+        if (end - (i + 1 == p->run_n ? room - size : 0) > s->end)
+            return ERR_PACKET;
+    }
+    p->size = size;
+    return ERR_OK;
+}
+
+void spool_sweep(struct spool *s)
+{
+    for (uint32_t at = 0, n; at < s->blocks; at += n + 1) {
+        for (n = 0; at + n < s->blocks && !is_taken(s, at + n);)
+            n++;
+        if (n != 0)
+            punch(s, (struct spool_run){at, n});
+    }
 }

@@ -6,7 +6,8 @@
  * up the right to open any. It is divided into blocks; a piece has as many of them as it needs, in runs. What is given back is
  * punched out of the file and used again.
  *
- * Nothing in it survives the process. No byte of it is kept in memory; writing and reading go through the system's cache.
+ * Nothing in it survives the process, but for one that takes its place: that one is given the descriptor, adopts the file, and claims,
+ * piece by piece, what it is told stood there. No byte of it is kept in memory; writing and reading go through the system's cache.
  */
 #include "base/buf.h"
 
@@ -17,6 +18,7 @@ struct spool {
     uint64_t max;    /* bytes of all pieces, in blocks; a smaller one later takes nothing away */
     uint64_t used;   /* the same, now */
     uint32_t blocks; /* that the file has, used or not */
+    uint64_t end;    /* bytes of it when it was adopted */
     uint32_t next;   /* where the search for a free one begins */
     uint64_t *taken; /* a bit each */
     uint32_t words;  /* of `taken` */
@@ -42,3 +44,21 @@ enum err spool_add(struct spool *s, struct spool_piece *p, struct str bytes) CHE
 enum err spool_read(const struct spool *s, const struct spool_piece *p, uint64_t from, size_t n,
                     struct buf *out) CHECKED;
 void spool_free(struct spool *s, struct spool_piece *p);
+
+/* --- from one process to the next */
+
+/* Somebody else has the file from now on: this process neither reads it nor changes it any more. */
+void spool_leave(struct spool *s);
+/*
+ * The file of the process before, of which nothing belongs to anybody yet; takes the descriptor. ERR_PACKET: it is none that
+ * spool_open() makes; ERR_NOMEM: the descriptor is the caller's still, and there is no spool.
+ */
+enum err spool_adopt(struct spool *s, int fd) CHECKED;
+/*
+ * The next run of a piece, all zero at first, which has its size from spool_claim_end(). ERR_PACKET: the file has no such blocks, or
+ * another piece has them, or in them there is no room for that size, or too much; ERR_NOMEM. Then only spool_free() is left for it.
+ */
+enum err spool_claim(struct spool *s, struct spool_piece *p, struct spool_run run) CHECKED;
+enum err spool_claim_end(struct spool *s, struct spool_piece *p, uint64_t size) CHECKED;
+/* Behind the last claim: the room of what nobody has claimed is given back. */
+void spool_sweep(struct spool *s);
