@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "codec/ipcmsg.h"
 #include "ximss/alert.h"
 #include "ximss/binding.h"
@@ -257,13 +258,24 @@ static enum err get_alert(struct session *s, struct str body)
     return in.bad ? ERR_PACKET : alert_restore(s, text, at);
 }
 
+/* --- uploads */
+
+/* Clients can send it again: no reason to end a session. */
+static enum err get_upload(struct session *s, struct str body)
+{
+    enum err e = uploads_get(s, body);
+    if (e != ERR_OK)
+        log_write(LOG_FAILURES, "XIMSS", s->id, s->name.p,
+                  "a set of uploads is lost at an upgrade: %s", err_name(e));
+    return ERR_OK;
+}
+
 /* --- records */
 
 static const struct snapshot_part parts[] = {
-    {"queue", false, put_queue, get_queue},
-    {"rest", false, put_rest, get_rest},
-    {"folder", false, put_folder, get_folder},
-    {"alert", false, put_alert, get_alert},
+    {"queue", false, put_queue, get_queue},     {"rest", false, put_rest, get_rest},
+    {"folder", false, put_folder, get_folder},  {"alert", false, put_alert, get_alert},
+    {"upload", false, uploads_put, get_upload},
 };
 
 static void put_name(const char *name, struct buf *b)

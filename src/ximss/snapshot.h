@@ -15,6 +15,8 @@
  *   rest    the request that runs, when all that is left of it is output: its bytes, and that output (req_put_rest)
  *   folder  one for each open folder, in their order
  *   alert   one for each that waits, oldest first
+ *   upload  one for each set, the one used longest ago first (uploads_put()). Their bytes stand in the spool, which is not in the
+ *           record; a set that cannot be had from there is lost, and the log says so. What is coming in is no part of it.
  *
  * and then those of the caller's table. Whoever adds a field to one of these structs adds it here too, and counts
  * SNAPSHOT_VERSION; programs of different versions refuse the upgrade (proc/upgrade.h), so a reader knows every part there is.
@@ -24,7 +26,7 @@
 #include "ximss/session.h"
 
 #define SNAPSHOT_VERSION \
-    2u /* of this form, of view_put()'s, of snapfile.h's, and of the keeper's parts */
+    3u /* of this form, of view_put()'s, uploads_put()'s, snapfile.h's, and of the keeper's parts */
 #define SNAPSHOT_NAME 8
 
 struct snapshot_part {

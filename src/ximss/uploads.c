@@ -5,37 +5,7 @@
 #include <stdlib.h>
 
 #include "ximss/session.h"
-
-struct set {
-    struct set *next; /* the one used longest ago is the first */
-    struct upload_file *files, **tail;
-    uint32_t count;
-    uint64_t bytes;
-    bool used; /* by an operation */
-    int64_t last;
-    size_t id_n;
-    char id[UPLOAD_ID_MAX];
-};
-
-struct uploads {
-    struct uploads *next, **at;
-    struct upload_host *host;
-    struct session *s;
-    struct set *sets;
-    uint32_t coming; /* uploads that are not complete */
-    /* of sets and of what comes in */
-    uint32_t files;
-    uint64_t bytes;
-};
-
-struct upload {
-    struct uploads *all;
-    struct upload_file *files, **tail, *now;
-    uint32_t count;
-    uint64_t bytes;
-    size_t id_n;
-    char id[UPLOAD_ID_MAX];
-};
+#include "ximss/uploads_priv.h"
 
 bool upload_id_ok(struct str id)
 {
@@ -75,17 +45,17 @@ enum err upload_read(const struct upload_file *f, uint64_t from, size_t n, struc
 
 /* --- sets */
 
-static struct set **find(struct uploads *all, struct str id)
+struct upload_set **upload_find(struct uploads *all, struct str id)
 {
-    struct set **at = &all->sets;
+    struct upload_set **at = &all->sets;
     while (*at != NULL && !str_eq((struct str){(*at)->id, (*at)->id_n}, id))
         at = &(*at)->next;
     return at;
 }
 
-static void drop(struct uploads *all, struct set **at)
+static void drop(struct uploads *all, struct upload_set **at)
 {
-    struct set *set = *at;
+    struct upload_set *set = *at;
     *at = set->next;
     all->files -= set->count;
     all->bytes -= set->bytes;
@@ -94,9 +64,9 @@ static void drop(struct uploads *all, struct set **at)
 }
 
 /* It is the one used last. */
-static void touch(struct set **at, int64_t now)
+static void touch(struct upload_set **at, int64_t now)
 {
-    struct set *set = *at;
+    struct upload_set *set = *at;
     *at = set->next;
     while (*at != NULL)
         at = &(*at)->next;
@@ -108,7 +78,7 @@ static void touch(struct set **at, int64_t now)
 /* The used set that was used longest ago. */
 static bool drop_used(struct uploads *all)
 {
-    struct set **at = &all->sets;
+    struct upload_set **at = &all->sets;
     while (*at != NULL && !(*at)->used)
         at = &(*at)->next;
     if (*at == NULL)
@@ -166,31 +136,35 @@ enum err upload_begin(struct session *s, struct str id, struct upload **out)
     return ERR_OK;
 }
 
+enum err upload_add_file(struct upload *u, struct str name, struct str type)
+{
+    struct upload_file *f = calloc(1, sizeof *f + name.n + type.n);
+    if (f == NULL)
+        return ERR_NOMEM;
+    f->host = u->all->host;
+    f->refs = 1;
+    if (name.n != 0)
+        memcpy(f->texts, name.p, name.n);
+    if (type.n != 0)
+        memcpy(f->texts + name.n, type.p, type.n);
+    f->name = (struct str){f->texts, name.n};
+    f->type = (struct str){f->texts + name.n, type.n};
+    *u->tail = u->now = f;
+    u->tail = &f->next;
+    u->count++;
+    u->all->files++;
+    return ERR_OK;
+}
+
 enum err upload_file(struct upload *u, struct str name, struct str type)
 {
     struct uploads *all = u->all;
-    struct str n = str_sub(name, 0, UPLOAD_NAME_MAX);
-    struct str t = type.n <= UPLOAD_TYPE_MAX ? type : STR("");
     while (all->files >= all->host->limits.files) {
         if (!drop_used(all))
             return ERR_TOO_LONG;
     }
-    struct upload_file *f = calloc(1, sizeof *f + n.n + t.n);
-    if (f == NULL)
-        return ERR_NOMEM;
-    f->host = all->host;
-    f->refs = 1;
-    if (n.n != 0)
-        memcpy(f->texts, n.p, n.n);
-    if (t.n != 0)
-        memcpy(f->texts + n.n, t.p, t.n);
-    f->name = (struct str){f->texts, n.n};
-    f->type = (struct str){f->texts + n.n, t.n};
-    *u->tail = u->now = f;
-    u->tail = &f->next;
-    u->count++;
-    all->files++;
-    return ERR_OK;
+    return upload_add_file(u, str_sub(name, 0, UPLOAD_NAME_MAX),
+                           type.n <= UPLOAD_TYPE_MAX ? type : STR(""));
 }
 
 enum err upload_data(struct upload *u, struct str bytes)
@@ -235,9 +209,9 @@ enum err upload_commit(struct upload **up, int64_t now)
 {
     struct upload *u = *up;
     struct uploads *all = u->all;
-    struct set **at = find(all, (struct str){u->id, u->id_n});
+    struct upload_set **at = upload_find(all, (struct str){u->id, u->id_n});
     if (u->count != 0 && *at == NULL) {
-        struct set *set = calloc(1, sizeof *set);
+        struct upload_set *set = calloc(1, sizeof *set);
         if (set == NULL) {
             upload_abort(up);
             return ERR_NOMEM;
@@ -248,7 +222,7 @@ enum err upload_commit(struct upload **up, int64_t now)
         *at = set;
     }
     if (u->count != 0) {
-        struct set *set = *at;
+        struct upload_set *set = *at;
         *set->tail = u->files;
         set->tail = u->tail;
         set->count += u->count;
@@ -292,10 +266,10 @@ void uploads_tick(struct upload_host *host, int64_t now)
 enum err upload_use(struct session *s, struct str id, struct str name, int64_t now,
                     struct upload_file **out)
 {
-    struct set **at = s->uploads != NULL ? find(s->uploads, id) : NULL;
+    struct upload_set **at = s->uploads != NULL ? upload_find(s->uploads, id) : NULL;
     if (at == NULL || *at == NULL)
         return ERR_UPLOAD_MISSING;
-    struct set *set = *at;
+    struct upload_set *set = *at;
     struct upload_file *f = name.p != NULL ? set->files : NULL;
     while (f != NULL && !str_eq(f->name, name))
         f = f->next;
@@ -308,7 +282,7 @@ enum err upload_use(struct session *s, struct str id, struct str name, int64_t n
 
 enum err upload_remove(struct session *s, struct str id)
 {
-    struct set **at = s->uploads != NULL ? find(s->uploads, id) : NULL;
+    struct upload_set **at = s->uploads != NULL ? upload_find(s->uploads, id) : NULL;
     if (at == NULL || *at == NULL)
         return ERR_UPLOAD_MISSING;
     drop(s->uploads, at);

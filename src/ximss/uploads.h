@@ -11,7 +11,7 @@
  * An operation with an uploadID looks the file up with upload_use(), reads it piece by piece, over several slices if need be,
  * and lets it go with upload_release(). Use does not consume a set; what is being read stays readable though its set is gone.
  * Sets go by uploadRemove, an hour after their last use, with the session, or when they have been used and a new upload of the
- * session needs their room.
+ * session needs their room. They go over to a keeper's successor, and so does what is coming in.
  */
 #include "base/buf.h"
 #include "store/spool.h"
@@ -82,3 +82,16 @@ enum err upload_read(const struct upload_file *f, uint64_t from, size_t n, struc
 void upload_release(struct upload_file **f);
 /* ERR_UPLOAD_MISSING */
 enum err upload_remove(struct session *s, struct str id) CHECKED;
+
+/* --- for a keeper's successor (ximss/snapshot.h); in uploads_saved.c */
+
+/* Appends the i-th set of the session, without what is in its files: that stands in the spool. false: it has not so many. */
+bool uploads_put(const struct session *s, uint32_t i, struct buf *b);
+/*
+ * The next set, whose files are claimed of the spool that was adopted. ERR_PACKET: it is no set, or not what it says stands there; ERR_NOMEM.
+ * Then there is no such set. Limits are not looked at: it was let in once.
+ */
+enum err uploads_get(struct session *s, struct str body) CHECKED;
+/* The same of an upload that comes in. */
+void upload_put(const struct upload *u, struct buf *b);
+enum err upload_get(struct session *s, struct str body, struct upload **out) CHECKED;

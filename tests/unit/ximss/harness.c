@@ -43,6 +43,15 @@ void world_free(struct world *w)
     free(w);
 }
 
+void open_spool(struct world *w)
+{
+    char was[4096];
+    assert_non_null(getcwd(was, sizeof was));
+    assert_int_equal(chdir(w->dir), 0);
+    must(spool_open(&w->x.uploads.spool));
+    assert_int_equal(chdir(was), 0);
+}
+
 struct client *login_as(struct world *w, int64_t account, const char *name)
 {
     int i = 0;

@@ -53,6 +53,8 @@ struct world {
 void must(enum err e);
 struct world *world_new(void);
 void world_free(struct world *w);
+/* Files can be uploaded. */
+void open_spool(struct world *w);
 struct client *login_as(struct world *w, int64_t account, const char *name);
 /* A session of dora (account DORA). */
 struct client *login(struct world *w);

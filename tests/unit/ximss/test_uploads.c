@@ -11,11 +11,7 @@
 static int setup(void **state)
 {
     struct world *w = world_new();
-    char was[4096];
-    assert_non_null(getcwd(was, sizeof was));
-    assert_int_equal(chdir(w->dir), 0);
-    must(spool_open(&w->x.uploads.spool));
-    assert_int_equal(chdir(was), 0);
+    open_spool(w);
     w->x.uploads.limits =
         (struct upload_limits){100 * KIB, 200 * KIB, 4, INT64_C(3600) * CLOCK_SEC};
     w->x.uploads.spool.max = 10 * SPOOL_BLOCK;
