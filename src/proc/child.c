@@ -87,6 +87,11 @@ static void peer_broken(struct child_peer *p)
     peer_lost(p);
 }
 
+void child_drop_peer(struct child_peer *p)
+{
+    peer_lost(p);
+}
+
 void child_drop_peers(struct child *c)
 {
     for (int role = 0; role < IPC_ROLE_COUNT; role++) {

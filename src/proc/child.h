@@ -119,6 +119,9 @@ void child_conf_apply(struct child *c, const struct ipc_item *it);
 /* Closes our ends of the sockets to all others, without a word to the role; their own ends may live on in a successor. */
 void child_drop_peers(struct child *c);
 
+/* Closes our end of this one, which is gone for the role too: the process at its other end hears as of our death. */
+void child_drop_peer(struct child_peer *p);
+
 /* NULL: not there now. */
 struct child_peer *child_peer(struct child *c, enum ipc_role role, uint32_t number);
 

@@ -10,7 +10,7 @@
 
 void handover_init(struct handover *h)
 {
-    *h = (struct handover){.sessions = -1};
+    *h = (struct handover){.sessions = -1, .spool = -1};
 }
 
 static void forget(struct handover *h)
@@ -19,6 +19,8 @@ static void forget(struct handover *h)
         close(h->peers[i].fd);
     if (h->sessions >= 0)
         close(h->sessions);
+    if (h->spool >= 0)
+        close(h->spool);
     handover_init(h);
 }
 
@@ -53,6 +55,10 @@ void handover_item(struct master *m, const struct master_child *c, const struct 
     if (h->keeper == c && c->stopping && !h->handed) {
         if (it->type == IPC_HANDED_PEER) {
             taken = take_peer(h, it);
+        } else if (it->type == IPC_HANDED_SPOOL) {
+            taken = h->spool < 0;
+            if (taken)
+                h->spool = it->fd;
         } else {
             h->sessions = it->fd;
             h->handed = taken = true;
@@ -97,8 +103,11 @@ int handover_socket(const struct master *m, const struct master_child *c,
 void handover_give(struct master *m, struct master_child *c)
 {
     const struct handover *h = &m->upgrade.handover;
-    if (handover_waits(m, c))
-        bus_send(&c->bus, &(struct ipc_item){.type = IPC_SESSIONS, .fd = h->sessions});
+    if (!handover_waits(m, c))
+        return;
+    bus_send(&c->bus, &(struct ipc_item){.type = IPC_SESSIONS, .fd = h->sessions});
+    if (h->spool >= 0)
+        bus_send(&c->bus, &(struct ipc_item){.type = IPC_SPOOL, .fd = h->spool});
 }
 
 void handover_end(struct master *m, const struct master_child *c)

@@ -82,6 +82,20 @@ static enum err open_bank(struct keeper *k, uint32_t bank)
     return ERR_OK;
 }
 
+/* That of the keeper before, or a new one: later none can be opened any more. */
+static void open_spool(struct keeper *k)
+{
+    struct spool *s = &k->x.uploads.spool;
+    enum err e = ERR_PACKET;
+    if (k->handed_spool >= 0 && (e = spool_adopt(s, k->handed_spool)) != ERR_OK) {
+        log_write(LOG_FAILURES, "KEEPER", 0, NULL,
+                  "the file with uploads of the keeper before cannot be used: %s", err_name(e));
+        close(k->handed_spool);
+    }
+    if (e != ERR_OK && spool_open(s) != ERR_OK)
+        log_write(LOG_FAILURES, "KEEPER", 0, NULL, "no file for uploads: %s", strerror(errno));
+}
+
 static enum err start(struct child *c)
 {
     struct keeper *k = c->data;
@@ -97,8 +111,7 @@ static enum err start(struct child *c)
     k->x.zones = &k->zones;
     k->x.language = language_of;
     k->x.language_arg = k;
-    if (spool_open(&k->x.uploads.spool) != ERR_OK)
-        log_write(LOG_FAILURES, "KEEPER", 0, NULL, "no file for uploads: %s", strerror(errno));
+    open_spool(k);
     take_limits(k);
     keeper_http_init(k);
     for (uint32_t bank = 0; bank < c->banks && e == ERR_OK; bank++) {
@@ -167,6 +180,9 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
         break;
     case IPC_SESSIONS:
         k->handed_fd = it->fd;
+        break;
+    case IPC_SPOOL:
+        k->handed_spool = it->fd;
         break;
     case IPC_DIGEST_PIECE:
         keeper_digest_piece(k, from->number, it);
@@ -293,7 +309,7 @@ void keeper_setup(struct child *c)
 {
     static struct keeper k;
     timer_init(&k.tick, tick);
-    k.handed_fd = -1;
+    k.handed_fd = k.handed_spool = -1;
     c->hooks = &hooks;
     c->data = &k;
 }

@@ -168,8 +168,8 @@ struct keeper {
     enum keeper_handover handover;
     size_t ahead;       /* bytes of answers that were made ahead of their credit since then */
     int64_t hand_until; /* clock_mono(): who is not ready to be handed over then, ends */
-    int handed_fd;      /* at the start: what the keeper before had; -1: nothing */
-    int64_t wrote;      /* clock_mono() of the last round with writers */
+    int handed_fd, handed_spool; /* at the start: what the keeper before had; -1: nothing */
+    int64_t wrote;               /* clock_mono() of the last round with writers */
 };
 
 /* --- keeper_session.c */
@@ -226,6 +226,8 @@ void keeper_http_hand_begin(struct keeper *k);
 /* false: there is no memory to let it wait. */
 bool keeper_http_defer(struct keeper *k, const struct bus_peer *worker, const struct ipc_item *it);
 void keeper_http_undefer(struct keeper *k, uint32_t worker, uint32_t conn, uint32_t seq);
+/* Nobody waits for the answers: the worker is gone. */
+void keeper_http_undefer_all(struct keeper *k, uint32_t worker);
 /* The part of a session's record. */
 bool keeper_http_put(const struct session *x, uint32_t i, struct buf *b);
 enum err keeper_http_get(struct session *x, struct str body);
@@ -237,6 +239,9 @@ void keeper_http_free(struct kept_http *h);
 /* Its times begin. */
 void keeper_http_start(struct kept_http *h, int64_t opened);
 void keeper_exchange_free(struct exchange *x);
+/* Of a request that a worker has brought; NULL: there is no memory, and it has been refused. */
+struct exchange *keeper_exchange_new(struct keeper *k, struct bus_peer *worker, uint32_t conn,
+                                     uint32_t seq);
 /* The one that the packet is about; NULL: it is over. */
 struct exchange *keeper_exchange_of(struct keeper *k, const struct bus_peer *worker,
                                     const struct ipc_item *it);
@@ -286,6 +291,10 @@ void keeper_upload_item(struct keeper *k, struct bus_peer *worker, const struct 
 void keeper_upload_end(struct exchange *x);
 /* What comes in for it ends early; before the session is freed. */
 void keeper_upload_session_gone(struct kept_http *h);
+/* For a successor: what has come in so far. */
+void keeper_upload_put(const struct exchange *x, struct buf *b);
+/* It goes on in this new exchange; where it cannot, that ends. record.p == NULL: it is lost. */
+void keeper_upload_resume(struct exchange *x, struct str record);
 
 /* Brings home what the WAL holds, where it is time to (db_upkeep()). */
 void keeper_upkeep(struct keeper *k, bool idle, int64_t now);

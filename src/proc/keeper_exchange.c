@@ -232,32 +232,40 @@ static void take_file(struct exchange *x, const struct ipc_http *in)
         keeper_upload_take(x, in);
 }
 
+struct exchange *keeper_exchange_new(struct keeper *k, struct bus_peer *worker, uint32_t conn,
+                                     uint32_t seq)
+{
+    struct exchange *old = idmap_get(&k->exchanges, key_of(worker->number, conn));
+    if (old != NULL) /* of a connection that a worker before had, or one that was given up */
+        keeper_exchange_free(old);
+    struct exchange *x = calloc(1, sizeof *x);
+    if (x == NULL || idmap_put(&k->exchanges, key_of(worker->number, conn), x) != ERR_OK) {
+        free(x);
+        put_head(worker, conn, seq, &(struct ipc_http_reply){.status = 503});
+        return NULL;
+    }
+    *x = (struct exchange){.k = k,
+                           .worker = worker->number,
+                           .worker_generation = worker->generation,
+                           .conn = conn,
+                           .seq = seq,
+                           .credit = IPC_HTTP_WINDOW};
+    return x;
+}
+
 void keeper_http_take(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it)
 {
     struct ipc_http in;
     if (it->id == 0 || ipc_http_get(it->body, &in) != ERR_OK)
         return;
-    if (k->handover == KEEPER_DRAINS) {
-        /* What follows an upload would come to us, not to the successor. */
-        if (in.kind == IPC_HTTP_UPLOAD || !keeper_http_defer(k, worker, it))
+    if (k->handover == KEEPER_DRAINS && in.kind != IPC_HTTP_UPLOAD) {
+        if (!keeper_http_defer(k, worker, it))
             put_head(worker, it->id, it->seq, &(struct ipc_http_reply){.status = 503});
         return;
     }
-    struct exchange *old = idmap_get(&k->exchanges, key_of(worker->number, it->id));
-    if (old != NULL) /* of a connection that a worker before had, or one that was given up */
-        keeper_exchange_free(old);
-    struct exchange *x = calloc(1, sizeof *x);
-    if (x == NULL || idmap_put(&k->exchanges, key_of(worker->number, it->id), x) != ERR_OK) {
-        free(x);
-        put_head(worker, it->id, it->seq, &(struct ipc_http_reply){.status = 503});
+    struct exchange *x = keeper_exchange_new(k, worker, it->id, it->seq);
+    if (x == NULL)
         return;
-    }
-    *x = (struct exchange){.k = k,
-                           .worker = worker->number,
-                           .worker_generation = worker->generation,
-                           .conn = it->id,
-                           .seq = it->seq,
-                           .credit = IPC_HTTP_WINDOW};
     x->h = find(k, &in);
     if (x->h == NULL)
         respond(x, 550, NULL);
@@ -304,6 +312,7 @@ void keeper_http_worker_gone(struct keeper *k, uint32_t worker)
 {
     uint32_t at = 0;
     struct exchange *x;
+    keeper_http_undefer_all(k, worker);
     while ((x = idmap_next(&k->exchanges, &at)) != NULL) {
         if (x->worker == worker) {
             keeper_exchange_free(x);

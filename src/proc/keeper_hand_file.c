@@ -109,6 +109,23 @@ static enum err add_session(struct out *o, const struct kept *s)
     return e == ERR_OK ? add_record(o, entry) : e;
 }
 
+/* What comes in; all others are answered by now. */
+static enum err add_uploads(struct keeper *k, struct out *o)
+{
+    uint32_t at = 0;
+    const struct exchange *x;
+    enum err e = ERR_OK;
+    while (e == ERR_OK && (x = idmap_next(&k->exchanges, &at)) != NULL) {
+        keeper_upload_put(x, &o->b);
+        e = add_record(o, (struct snapfile_entry){.kind = SNAPFILE_UPLOAD,
+                                                  .id = x->conn,
+                                                  .worker = x->worker,
+                                                  .worker_generation = x->worker_generation,
+                                                  .seq = x->seq});
+    }
+    return e;
+}
+
 static enum err add_http(struct keeper *k, struct out *o)
 {
     uint32_t at = 0;
@@ -140,6 +157,8 @@ static enum err add_all(struct keeper *k, struct out *o)
         if (is_handed(s))
             e = add_session(o, s);
     }
+    if (e == ERR_OK)
+        e = add_uploads(k, o);
     for (uint32_t i = 0; i < unparsed && e == ERR_OK; i++) {
         const struct delivery *d = keeper_put_unparsed(k, i, &o->b);
         e = add_record(o, (struct snapfile_entry){.kind = SNAPFILE_DELIVERY,
@@ -150,10 +169,10 @@ static enum err add_all(struct keeper *k, struct out *o)
     return e == ERR_OK ? add_http(k, o) : e;
 }
 
-/* Of sessions, over or not, and of requests over HTTP that wait. */
+/* Of sessions, over or not, of what comes in, and of requests over HTTP that wait. */
 static uint32_t count_records(const struct keeper *k)
 {
-    uint32_t at = 0, n = 0;
+    uint32_t at = 0, n = k->exchanges.count;
     const struct kept *s;
     const struct kept_http *h;
     while ((s = idmap_next(&k->sessions, &at)) != NULL)

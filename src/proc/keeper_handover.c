@@ -12,12 +12,20 @@
 
 /* --- coming to the end */
 
+/* An upload goes on in the successor, if its session does. */
+static bool goes_along(const struct exchange *x)
+{
+    return x->receiving != NULL && x->h->kept->attached;
+}
+
 /* Of answers over HTTP whose client takes too long. */
 static void break_exchanges(struct keeper *k)
 {
     uint32_t at = 0;
     struct exchange *x;
     while ((x = idmap_next(&k->exchanges, &at)) != NULL) {
+        if (goes_along(x))
+            continue;
         struct bus_peer *w = keeper_worker(k, x->worker, x->worker_generation);
         if (w != NULL)
             bus_put(w, IPC_HTTP_BREAK, x->conn, x->seq, STR_NONE);
@@ -30,11 +38,16 @@ static bool all_ready(const struct keeper *k)
 {
     uint32_t at = 0;
     const struct kept *s;
+    const struct exchange *x;
     while ((s = idmap_next(&k->sessions, &at)) != NULL) {
         if (!snapshot_ready(s->s))
             return false;
     }
-    return k->storing == NULL && k->exchanges.count == 0;
+    for (at = 0; (x = idmap_next(&k->exchanges, &at)) != NULL;) {
+        if (!goes_along(x))
+            return false;
+    }
+    return k->storing == NULL;
 }
 
 /* Whose sockets are handed over: those of all others are made anew. */
@@ -50,8 +63,8 @@ static bool all_flushed(const struct keeper *k)
     for (size_t r = 0; r < ARRAY_LEN(handed); r++) {
         for (uint32_t i = 0; i < k->c->npeers[handed[r]]; i++) {
             struct child_peer *p = child_peer(k->c, handed[r], i);
-            if (p != NULL && !is_flushed(p) && !p->bus.broken)
-                return false;
+            if (p != NULL && !is_flushed(p))
+                return false; /* also one that has broken off: at the end of this round it is gone */
         }
     }
     return true;
@@ -63,6 +76,19 @@ static void some_rounds(struct keeper *k, uint32_t n)
         keeper_round(k);
 }
 
+/*
+ * A worker to whom something could not be said gets a new socket: he hears that we are gone, and ends what he has with us. So it must
+ * not go on in the successor either.
+ */
+static void drop_slow_workers(struct keeper *k)
+{
+    for (uint32_t i = 0; i < k->c->npeers[IPC_ROLE_WORKER]; i++) {
+        struct child_peer *p = child_peer(k->c, IPC_ROLE_WORKER, i);
+        if (p != NULL && !is_flushed(p))
+            child_drop_peer(p);
+    }
+}
+
 /* The time is over. */
 static void cut_short(struct keeper *k)
 {
@@ -70,11 +96,9 @@ static void cut_short(struct keeper *k)
     struct kept *s;
     keeper_questions_late(k, 0, true);
     some_rounds(k, ROUNDS_MAX / 10);
+    drop_slow_workers(k);
     while ((s = idmap_next(&k->sessions, &at)) != NULL) {
-        struct child_peer *w = child_peer(k->c, IPC_ROLE_WORKER, s->worker);
-        if (s->http == NULL && !is_flushed(w))
-            keeper_end_by_worker(s, IPC_WHY_NO_WORKER);
-        else if (!s->s->closing && !snapshot_ready(s->s) && ++n)
+        if (!s->s->closing && !snapshot_ready(s->s) && ++n)
             keeper_end_session(s, IPC_WHY_UPGRADE);
     }
     break_exchanges(k);
@@ -83,6 +107,7 @@ static void cut_short(struct keeper *k)
         log_write(LOG_PROBLEMS, "KEEPER", 0, NULL,
                   "%u sessions had requests that did not come to an end: they got <bye/>", n);
 }
+
 /* --- giving */
 
 static void give_sockets(struct keeper *k)
@@ -100,9 +125,20 @@ static void give_sockets(struct keeper *k)
     }
 }
 
+/* What stands in it is the successor's from now on: here nothing of it is given back any more. */
+static void give_spool(struct keeper *k)
+{
+    struct spool *s = &k->x.uploads.spool;
+    if (s->used != 0)
+        bus_send(&k->c->master, &(struct ipc_item){.type = IPC_HANDED_SPOOL, .fd = s->fd});
+    spool_leave(s);
+}
+
 static void hand(struct keeper *k)
 {
     uint32_t sessions = 0;
+    break_exchanges(k); /* of sessions that could not be ended */
+    drop_slow_workers(k);
     int fd = keeper_hand_file(k, &sessions);
     if (fd < 0) {
         log_write(LOG_FAILURES, "KEEPER", 0, NULL,
@@ -118,6 +154,7 @@ static void hand(struct keeper *k)
     for (uint32_t bank = 0; bank < BANKS_MAX; bank++)
         store_close(&k->stores[bank]);
     give_sockets(k);
+    give_spool(k);
     bus_send(&k->c->master, &(struct ipc_item){.type = IPC_HANDED, .fd = fd});
     close(fd);
     child_drop_peers(k->c);

@@ -12,14 +12,16 @@
  * The old one begins no further request. What runs comes to its end in ordinary rounds, while workers are still heard:
  * from them comes the credit, and what else comes waits in the sessions' queues. An answer whose client does not read is made
  * ahead and goes along as bytes. Once nothing runs of which more than output is left, and all that was said is with the kernel,
- * it writes the sessions into a memfd, closes its banks, and gives the master that memfd and its ends of the sockets to workers
- * and auth. What they send meanwhile waits in these sockets: they notice nothing, and nothing can be lost, doubled or out of order.
+ * it writes the sessions into a memfd, closes its banks, and gives the master that memfd, its file with uploads, and its ends of the
+ * sockets to workers and auth. What they send meanwhile waits in these sockets: they notice nothing, and nothing can be lost, doubled
+ * or out of order. An upload that is coming in goes on in the successor, which has a record of what has come.
  *
  * Who is not ready in time ends: a request that still waits for auth is answered as if auth were gone; a session whose
  * request has more to do gets <bye/>; the sessions of a worker who does not read go with it. Mail that has no digest yet
  * goes along and is parsed anew; of other mail what was begun is stored and answered.
  *
- * When the memfd cannot be made, the sessions end as they do when a keeper dies.
+ * When the memfd cannot be made, the sessions end as they do when a keeper dies. When the file with uploads is not what the records say,
+ * or does not come, sets are lost, and the log says so; uploads that come in are answered 503; the sessions live.
  */
 #include "proc/keeper.h"
 #include "ximss/snapshot.h"

@@ -44,21 +44,35 @@ bool keeper_http_defer(struct keeper *k, const struct bus_peer *worker, const st
     return true;
 }
 
-void keeper_http_undefer(struct keeper *k, uint32_t worker, uint32_t conn, uint32_t seq)
+static void undefer(struct keeper *k, struct deferred **at)
 {
-    struct deferred **at = &k->deferred;
-    while (*at != NULL &&
-           ((*at)->worker != worker || (*at)->conn != conn || (seq != 0 && (*at)->seq != seq)))
-        at = &(*at)->next;
     struct deferred *d = *at;
-    if (d == NULL)
-        return;
     *at = d->next;
     if (d->next == NULL)
         k->deferred_tail = at;
     k->deferred_bytes -= d->body.n;
     buf_free(&d->body);
     free(d);
+}
+
+void keeper_http_undefer(struct keeper *k, uint32_t worker, uint32_t conn, uint32_t seq)
+{
+    struct deferred **at = &k->deferred;
+    while (*at != NULL && ((*at)->worker != worker || (*at)->conn != conn || (*at)->seq != seq))
+        at = &(*at)->next;
+    if (*at != NULL)
+        undefer(k, at);
+}
+
+void keeper_http_undefer_all(struct keeper *k, uint32_t worker)
+{
+    struct deferred **at = &k->deferred;
+    while (*at != NULL) {
+        if ((*at)->worker == worker)
+            undefer(k, at);
+        else
+            at = &(*at)->next;
+    }
 }
 
 /* --- records */

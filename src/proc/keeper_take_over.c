@@ -110,6 +110,15 @@ static void take_http(struct keeper *k, const struct snapfile_entry *entry, stru
             k, w, &(struct ipc_item){.id = entry->id, .seq = entry->seq, .body = record, .fd = -1});
 }
 
+static void take_upload(struct keeper *k, const struct snapfile_entry *entry, struct str record)
+{
+    struct bus_peer *w = keeper_worker(k, entry->worker, entry->worker_generation);
+    struct exchange *x =
+        w != NULL && entry->id != 0 ? keeper_exchange_new(k, w, entry->id, entry->seq) : NULL;
+    if (x != NULL)
+        keeper_upload_resume(x, record);
+}
+
 /* What is no session. false: it is one. */
 static bool take_other(struct keeper *k, const struct snapfile_entry *entry, struct str record)
 {
@@ -119,6 +128,9 @@ static bool take_other(struct keeper *k, const struct snapfile_entry *entry, str
         return true;
     case SNAPFILE_HTTP:
         take_http(k, entry, record);
+        return true;
+    case SNAPFILE_UPLOAD:
+        take_upload(k, entry, record);
         return true;
     case SNAPFILE_LAST:
         if (record.p != NULL && keeper_http_get_last(k, entry->id, record) != ERR_OK)
@@ -162,5 +174,6 @@ void keeper_take_over(struct child *c)
     }
     take_all(k, &f);
     bus_memfd_unmap(bytes);
+    spool_sweep(&k->x.uploads.spool);
     loop_again(c->loop);
 }

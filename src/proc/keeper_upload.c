@@ -3,6 +3,9 @@
 /*
  * Files that come in over HTTP (protocol 2, 9.2). A worker sends what it has taken out of the request; every piece goes into the
  * spool at once, and the worker hears that it may send more. What is not complete belongs to nobody, and goes with its exchange.
+ *
+ * At an upgrade it goes on to its end in the successor: what has come stands in the spool that is handed over, what comes waits in the
+ * worker's socket. So no upload holds up a hand-over, and none is refused because of one.
  */
 #include <stdlib.h>
 
@@ -39,15 +42,10 @@ static void say_more(struct exchange *x, uint32_t n)
         bus_put(w, IPC_UPLOAD_MORE, x->conn, x->seq, (struct str){(const char *)&n, sizeof n});
 }
 
-void keeper_upload_take(struct exchange *x, const struct ipc_http *in)
+/* Takes the upload; r is zero. */
+static void receive(struct exchange *x, struct receiving *r, struct upload *u)
 {
-    struct receiving *r = calloc(1, sizeof *r);
-    enum err e = r != NULL ? upload_begin(x->h->kept->s, in->folder, &r->u) : ERR_NOMEM;
-    if (e != ERR_OK) {
-        free(r);
-        keeper_exchange_end(x, status_of(e));
-        return;
-    }
+    r->u = u;
     r->x = x;
     r->h = x->h;
     r->next = x->h->receiving;
@@ -56,6 +54,19 @@ void keeper_upload_take(struct exchange *x, const struct ipc_http *in)
         r->next->at = &r->next;
     x->h->receiving = r;
     x->receiving = r;
+}
+
+void keeper_upload_take(struct exchange *x, const struct ipc_http *in)
+{
+    struct receiving *r = calloc(1, sizeof *r);
+    struct upload *u = NULL;
+    enum err e = r != NULL ? upload_begin(x->h->kept->s, in->folder, &u) : ERR_NOMEM;
+    if (e != ERR_OK) {
+        free(r);
+        keeper_exchange_end(x, status_of(e));
+        return;
+    }
+    receive(x, r, u);
     say_more(x, 0);
 }
 
@@ -113,4 +124,37 @@ void keeper_upload_session_gone(struct kept_http *h)
         keeper_upload_end(x);
         keeper_exchange_end(x, 550);
     }
+}
+
+/* --- at an upgrade */
+
+void keeper_upload_put(const struct exchange *x, struct buf *b)
+{
+    ipc_put_u32(b, x->h->place.id);
+    upload_put(x->receiving->u, b);
+}
+
+void keeper_upload_resume(struct exchange *x, struct str record)
+{
+    struct ipc_in in = {record, record.p == NULL};
+    struct kept_http *h = idmap_get(&x->k->http, ipc_get_u32(&in));
+    struct receiving *r = NULL;
+    struct upload *u = NULL;
+    if (!in.bad && (h == NULL || h->kept == NULL || h->kept->said_end)) {
+        keeper_exchange_end(x, 550); /* its session is lost */
+        return;
+    }
+    enum err e = in.bad ? ERR_PACKET : ERR_OK;
+    if (e == ERR_OK && (r = calloc(1, sizeof *r)) == NULL)
+        e = ERR_NOMEM;
+    if (e == ERR_OK)
+        e = upload_get(h->kept->s, ipc_get_rest(&in), &u);
+    if (e == ERR_OK) {
+        x->h = h;
+        receive(x, r, u);
+        return;
+    }
+    free(r);
+    log_write(LOG_FAILURES, "KEEPER", 0, NULL, "an upload is lost at an upgrade: %s", err_name(e));
+    keeper_exchange_end(x, 503); /* the client may send it again */
 }

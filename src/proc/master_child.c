@@ -93,6 +93,7 @@ static void on_item(struct bus_peer *p, const struct ipc_item *it)
         reload_item(c->m, c, it);
         break;
     case IPC_HANDED_PEER:
+    case IPC_HANDED_SPOOL:
     case IPC_HANDED:
         handover_item(c->m, c, it);
         break;

@@ -20,17 +20,18 @@ enum snapfile_kind {
     SNAPFILE_DELIVERY = 2, /* record: the body of a DELIVER item of which nothing has been stored */
     SNAPFILE_HTTP = 3,     /* record: the body of an HTTP item that nobody has looked at */
     SNAPFILE_LAST = 4,     /* record: binding_put() of a session that is over */
+    SNAPFILE_UPLOAD = 5,   /* record: session u32, then upload_put() of one that is coming in */
 };
 
 #define SNAPFILE_MID_MESSAGE 1u /* the last bytes that the client got do not end a message */
 
 struct snapfile_entry {
     uint32_t kind;
-    uint32_t id; /* SESSION, LAST: its number; HTTP: the connection's */
+    uint32_t id; /* SESSION, LAST: its number; HTTP, UPLOAD: the connection's */
     uint32_t worker,
         worker_generation; /* who holds the connection, or asked; UINT32_MAX: a session over HTTP */
     uint32_t
-        seq; /* DELIVERY, HTTP: the worker's question; a session over HTTP: its place in the gate */
+        seq; /* DELIVERY, HTTP, UPLOAD: the worker's question; a session over HTTP: its place in the gate */
     uint32_t flags;
     uint64_t bytes; /* of the record; 0: it could not be made */
 };
