@@ -8,7 +8,7 @@ set in the end, or refused; never anything between, nothing stays in the spool, 
 import random
 
 from faults import LONG, SANITIZED, FaultServer, note
-from spool import BLOCK, holds, spool_of
+from uploading import BLOCK, holds, spool_of
 from xhttp import Lost, WebServer, errors, request
 from ximss import wait_for
 

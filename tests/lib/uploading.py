@@ -3,6 +3,8 @@
 """For tests of uploads over HTTP (protocol 2, 9.2): forms, and where a server keeps what was uploaded."""
 import os
 
+BLOCK = 64 << 10  # of a spool (src/store/spool.h)
+
 
 def form(*files, boundary="----cut"):
     """multipart/form-data of (field, file name, bytes); without a name: a field of text."""
@@ -28,3 +30,15 @@ def spool_of(server):
                 found.append((path, os.stat(path).st_blocks * 512))
     assert len(found) == 1, found
     return found[0]
+
+
+def holds(server, *files):
+    """Which of them stand there, byte for byte: each begins with a block, and has whole ones but for the last."""
+    with open(spool_of(server)[0], "rb") as f:
+        blocks = list(iter(lambda: f.read(BLOCK), b""))
+    there = set(blocks)
+
+    def has(piece):
+        return piece in there or (len(piece) < BLOCK and any(b.startswith(piece) for b in blocks))
+
+    return [all(has(data[at:at + BLOCK]) for at in range(0, len(data), BLOCK)) for data in files]

@@ -8,28 +8,18 @@ import subprocess
 import threading
 
 import pytest
-from spool import BLOCK, holds, spool_of
 from test_handover import exchange
-from upgradable import Upgradable
-from xhttp import Lost, WebServer, errors, request
+from upgradable import WebUpgradable
+from uploading import BLOCK, form, holds, spool_of
+from xhttp import Lost, errors, request
 from ximss import wait_for
 
 LONG = 12 << 20  # more than all buffers on the way hold
 SERVER = "keepers = 1\nworkers = 1\nhelpers = 1\n"
 
 
-class Uploads(Upgradable, WebServer):
-    pass
-
-
 def noise(n, seed):
     return random.Random(seed).randbytes(n)
-
-
-def form(*files):
-    out = b"".join(b"--cut\r\nContent-Disposition: form-data; name=f; filename=\"%s\"\r\n\r\n%s\r\n" % (name.encode(), data)
-                   for name, data in files)
-    return out + b"--cut--\r\n", {"Content-Type": "multipart/form-data; boundary=cut"}
 
 
 def post(session, name, body, fields=None):
@@ -54,10 +44,10 @@ def begin(session, name, length, data):
 def test_sets(tmp_path):
     """Twice in a row: every byte is there, belongs to whom it belonged, counts for the limits, and goes with its set."""
     limits = "upload_session = %d\nupload_file = %d\nupload_files = 6\n" % (10 * BLOCK, 8 * BLOCK)
-    with Uploads(tmp_path, http=limits, server=SERVER) as server:
+    with WebUpgradable(tmp_path, http=limits, server=SERVER) as server:
         a, b = server.web_session(), server.web_session()
         files = [noise(n, n) for n in (3 * BLOCK + 17, 5, BLOCK)]
-        assert post(a, "set", *form(*[("f%d" % n, data) for n, data in enumerate(files)])) == 200
+        assert post(a, "set", *form(*[("f", "f%d" % n, data) for n, data in enumerate(files)])) == 200
         raw, late, others = noise(2 * BLOCK - 1, 7), noise(100, 8), noise(2 * BLOCK, 9)
         assert post(a, "raw", raw) == 200
         assert post(b, "set", others) == 200
@@ -69,7 +59,7 @@ def test_sets(tmp_path):
             assert spool_of(server)[1] == disk
             assert remove(b, "raw") == 578
             # five files of a's are there, and of its ten blocks 6, 17 + 5 + 100 bytes, and one byte less than the seventh and eighth
-            assert post(a, "more", *form(("1", b""), ("2", b""))) == 413
+            assert post(a, "more", *form(("f", "1", b""), ("f", "2", b""))) == 413
             assert post(a, "more", noise(10 * BLOCK - sum(map(len, files)) - len(raw) - len(late) + 1, 1)) == 413
             assert post(a, "more", b"one more") == 200
             assert remove(a, "more") is None
@@ -86,7 +76,7 @@ def test_sets(tmp_path):
 
 def test_life_of_a_set(tmp_path):
     """An hour after its last use, not after an upgrade."""
-    with Uploads(tmp_path, http="upload_life = 600s\n", server=SERVER, clock=True) as server:
+    with WebUpgradable(tmp_path, http="upload_life = 600s\n", server=SERVER, clock=True) as server:
         s = server.web_session()
         assert post(s, "old", b"old") == 200
         server.advance(300)
@@ -124,7 +114,7 @@ class Uploader(threading.Thread):
 
 def test_uploads_at_any_moment(tmp_path):
     """Uploads all the time, and two upgrades: none is refused, each is whole in the end."""
-    with Uploads(tmp_path, http="upload_files = 1000\n", server=SERVER) as server:
+    with WebUpgradable(tmp_path, http="upload_files = 1000\n", server=SERVER) as server:
         threads = [Uploader(server, n) for n in range(3)]
         for t in threads:
             t.start()
@@ -144,11 +134,11 @@ def test_uploads_at_any_moment(tmp_path):
 
 def test_one_that_is_slow(tmp_path):
     """It has begun before the upgrade and ends long after; no upgrade waits for it."""
-    with Uploads(tmp_path, server=SERVER) as server:
+    with WebUpgradable(tmp_path, server=SERVER) as server:
         s = server.web_session()
         data, other = noise(300000, 1), noise(70000, 2)
         coming = begin(s, "slow", len(data), data[:100000])
-        body, fields = form(("first", other), ("second", data))
+        body, fields = form(("f", "first", other), ("f", "second", data))
         half = len(body) // 2
         parts = server.web()
         parts.send(request("POST", s.target("UPLOAD/form"), fields={**fields, "Transfer-Encoding": "chunked"}))
@@ -195,7 +185,7 @@ def hand_over_while(server, what, frozen):
 @pytest.mark.parametrize("frozen", (False, True))
 def test_ends_meanwhile(tmp_path, frozen):
     """The client goes, kills its session, says bye, is kicked, while its upload and a set of it are handed over: nothing stays behind."""
-    with Uploads(tmp_path, server=SERVER) as server:
+    with WebUpgradable(tmp_path, server=SERVER) as server:
         gone, killed, bye, kicked, stays = sessions = [server.web_session() for _ in range(5)]
         data = noise(200000, 50)
         for n, s in enumerate(sessions):
@@ -230,7 +220,7 @@ def test_ends_meanwhile(tmp_path, frozen):
 
 def test_the_worker_dies_meanwhile(tmp_path):
     """What it was bringing is nowhere; the sets and the session are there."""
-    with Uploads(tmp_path, server=SERVER) as server:
+    with WebUpgradable(tmp_path, server=SERVER) as server:
         s = server.web_session()
         data = noise(2 * BLOCK, 1)
         assert post(s, "set", data) == 200
@@ -249,7 +239,7 @@ def test_the_worker_dies_meanwhile(tmp_path):
 
 def test_a_file_that_is_cut(tmp_path):
     """Somebody shortens the file: what is missing in it is gone, and said to be; what is there is there, and the sessions live."""
-    with Uploads(tmp_path, server=SERVER) as server:
+    with WebUpgradable(tmp_path, server=SERVER) as server:
         s, other = server.web_session(), server.web_session()
         whole, cut = noise(3 * BLOCK, 1), noise(2 * BLOCK, 2)
         assert post(s, "whole", whole) == 200
