@@ -64,6 +64,7 @@ WHAT = {  # what, fields, status, and the body where it is what was delivered
     "source of a part": (MIME + "1-02-P.txt", {}, 200, None),
     "page": (PAGE + "1", {}, 200, None),
     "no message": (MIME + "9-P.txt", {}, 404, None),
+    "no photo": (MIME + "1-V/PHOTO", {}, 404, None),
     "no page": (PAGE + "9", {}, 404, None),
     "no range": (MIME + "1-02-B/x", {"Range": "bytes=3000-"}, 416, None),
 }

@@ -57,11 +57,54 @@ def test_kill(server, conn):
     assert server.counters()["ximssHTTPSessionsActive"] == 0
 
 
+def test_bye(server, conn):
+    """Who has lost the reply gets it again for 60 s, and nothing else of the session (4.5, 4.13)."""
+    sessions = []
+
+    def make():
+        sessions.append(Session(server, server.login(conn)))
+        return bye(sessions[-1])
+
+    def bye(session, number=1):
+        return request("POST", session.target("sync", reqSeq=number, syncAsync=1), xml_body('<noop id="1"/><bye id="b"/>'))
+    (whole,) = pipelined(conn, [make()])
+    assert whole.body == b'<XIMSS><response id="1"/><response id="b"/></XIMSS>'
+    sessions.clear()
+    for number, (k, _) in enumerate(cut_replies(server, make, cuts_of(whole)[::2])):
+        gone = sessions[number]
+        again, next_one, poll = pipelined(conn, [bye(gone), bye(gone, 2), request("GET", gone.target(ackSeq=0, maxWait=20))])
+        assert again.body == whole.body and next_one.status == poll.status == 550, k
+    assert server.counters()["ximssHTTPSessionsActive"] == 0
+
+
+def test_sync_async(server, conn):
+    """What was delivered with a reply that is lost is repaired by the repeat, and by nothing else (4.5)."""
+    session, number = Session(server, server.login(conn)), 0
+
+    def ask():
+        return request("POST", session.target("sync", reqSeq=number, syncAsync=1), xml_body('<noop id="%06d"/>' % number))
+
+    def make():
+        nonlocal number
+        number += 2
+        assert session.async_('<noop id="a"/>', number - 1, conn).status == 200
+        return ask()
+    (whole,) = pipelined(conn, [make()])
+    assert whole.body == b'<XIMSS><response id="a"/><response id="000002"/></XIMSS>'
+    for k in cuts_of(whole):
+        ((_, got),) = cut_replies(server, make, [k])
+        again, poll = pipelined(conn, [ask(), request("GET", session.target(ackSeq=0))])
+        assert again.body == whole.body.replace(b"000002", b"%06d" % number) and got[whole.head_length:] == again.body[:max(0, k - whole.head_length)], k
+        assert poll.body == b"<XIMSS></XIMSS>", k
+    session.kill(conn=conn)
+
+
 STATUS = {  # of 4.11; those of logins, downloads and uploads are in their own files
     "204": (lambda s: request("OPTIONS", s.target("sync", reqSeq=2)), 204),
     "400 of HTTP": (lambda s: request("POST", s.target("sync", reqSeq=2), NOOP, {"Content-Length": "x"}, length=False), 400),
     "400 of XML": (lambda s: request("POST", s.target("sync", reqSeq=2), "<XIMSS><noop"), 400),
     "400 of a root": (lambda s: request("POST", s.target("sync", reqSeq=2), '<noop id="1"/>'), 400),
+    "200 of an empty poll": (lambda s: request("GET", s.target(ackSeq=0)), 200),
     "404": (lambda s: request("GET", "/sys/sessionadmin.wcgp"), 404),
     "404 of a session": (lambda s: request("GET", s.target("fry")), 404),
     "405": (lambda s: request("PUT", s.target("sync", reqSeq=2), NOOP), 405),
