@@ -5,7 +5,7 @@ over connections from an HTTP port (4.12)."""
 import itertools
 
 import pytest
-from cutting import cut_replies, cuts_of, nothing_left, pipelined
+from cutting import cut_replies, cut_reply, cuts_of, nothing_left, pipelined
 from xhttp import Session, WebServer, cram, errors, parameters, request, xml_body
 from ximss import Client, wait_for
 
@@ -92,7 +92,7 @@ def test_sync_async(server, conn):
     (whole,) = pipelined(conn, [make()])
     assert whole.body == b'<XIMSS><response id="a"/><response id="000002"/></XIMSS>'
     for k in cuts_of(whole):
-        ((_, got),) = cut_replies(server, make, [k])
+        got = cut_reply(server, make(), k)
         again, poll = pipelined(conn, [ask(), request("GET", session.target(ackSeq=0))])
         assert again.body == whole.body.replace(b"000002", b"%06d" % number) and got[whole.head_length:] == again.body[:max(0, k - whole.head_length)], k
         assert poll.body == b"<XIMSS></XIMSS>", k

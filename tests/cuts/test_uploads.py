@@ -5,7 +5,7 @@ set goes as one, with its room on the disk."""
 import random
 
 import pytest
-from cutting import cut_replies, cuts_of, nothing_left, pipelined
+from cutting import cut_replies, cut_reply, cuts_of, nothing_left, pipelined
 from uploading import form, spool_of
 from xhttp import WebServer, errors, request, xml_body
 from ximss import wait_for
@@ -121,7 +121,7 @@ def test_the_reply_to_its_removal(server, session):
     assert errors(whole.xml) == [("u", None)]
     for k in cuts_of(whole):
         fill([number + 1])
-        ((_, got),) = cut_replies(server, make, [k])
+        got = cut_reply(server, make(), k)
         (again,) = pipelined(conn, [request("POST", session.target("sync", reqSeq=number), "<XIMSS/>")])
         assert errors(again.xml) == [("u", None)] and len(got) == k
         assert removed(session, "kept.%d" % number) == [578]

@@ -7,7 +7,8 @@
             ...what a client does who has read no more than that...
 
 Only a reply that has begun is cut, so the request has been carried out, however slow the machine. Connections are cut as a
-network does (RST) and as a client does that ends (FIN, with the rest unread), in turns; with XIMSSD_LONG, each k both ways.
+network does (RST) and as a client does that ends (FIN, with the rest unread), in turns; with XIMSSD_LONG, each in the way that
+the other run has not.
 """
 import collections
 import contextlib
@@ -19,7 +20,7 @@ import socket
 from ximss import wait_for
 
 LONG = bool(os.environ.get("XIMSSD_LONG"))
-WAYS = ("rst", "fin")
+WAYS = ("fin", "rst") if LONG else ("rst", "fin")
 FLIGHT = 16  # cut connections at once
 EDGE = 64  # bytes at both ends of a body of which every one is a place to cut at
 GAUGES = ("httpUserActive", "ximssActive", "ximssSessionsActive", "ximssHTTPSessionsActive")
@@ -47,10 +48,27 @@ def first_bytes(conn, k):
     return got
 
 
+def cut_off(conn, way):
+    if way == "rst":
+        conn.cut()
+    else:
+        conn.sock.shutdown(socket.SHUT_WR)  # who closes now sends RST: there is something unread
+
+
+def cut_reply(server, data, k):
+    """The first k bytes of the reply to one request."""
+    conn = server.web()
+    conn.send(data)
+    got = first_bytes(conn, k)
+    cut_off(conn, WAYS[k % 2])
+    conn.close()
+    return got
+
+
 def cut_replies(server, make, cuts, **more):
     """(k, first k bytes) for each k of `cuts`; make() gives the bytes of a request, each on a connection of its own; more is web()'s."""
     turns = itertools.cycle(WAYS)
-    planned = [(k, way) for k in cuts for way in (WAYS if LONG else [next(turns)])]
+    planned = [(k, next(turns)) for k in cuts]
     ended = collections.deque()
     for at in range(0, len(planned), FLIGHT):
         conns = []
@@ -60,11 +78,8 @@ def cut_replies(server, make, cuts, **more):
         found = []
         for k, way, conn in conns:
             found.append((k, first_bytes(conn, k)))
-            if way == "rst":
-                conn.cut()
-            else:
-                conn.sock.shutdown(socket.SHUT_WR)
-                ended.append(conn)
+            cut_off(conn, way)
+            ended.append(conn)
         yield from found
         while len(ended) > 2 * FLIGHT:
             ended.popleft().close()
