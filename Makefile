@@ -233,7 +233,7 @@ san: packages-build packages-check
 	@tests/run --build $(BUILD)/san --not lint,house CC=$(if $(filter file default,$(origin CC)),clang-14,$(CC)) OPT=-O1 SAN="$(SANITIZE)"
 
 # The part of it that every change has to pass (.ci/run): what reads hostile bytes, what is mapped and shared, HTTP.
-SAN_SHORT := build,unit,replay,attack,mail,web,html,tls,scenario,shm,binding
+SAN_SHORT := build,unit,replay,attack,mail,web,html,tls,scenario,shm,binding,storm
 san-short: packages-build packages-check
 	@XIMSSD_SOME=1 tests/run --build $(BUILD)/san --only $(SAN_SHORT) CC=$(if $(filter file default,$(origin CC)),clang-14,$(CC)) OPT=-O1 SAN="$(SANITIZE)"
 

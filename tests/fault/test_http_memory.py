@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 from faults import LONG, SANITIZED, FaultServer, note
-from xhttp import Lost, Session, WebServer, request, xml_body
+from xhttp import Lost, Session, WebServer, errors, request, xml_body
 from ximss import wait_for
 
 STEP = 1 if LONG else 7
@@ -84,3 +84,28 @@ def test_requests(tmp_path, role):
         note("requests over HTTP without memory in the %s" % role, allocations=allocations, told=told)
         assert "ended by signal" not in server.log(), server.log()[-3000:]
         assert session_with_a_folder(server).sync("<XIMSS/>").status == 200
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer has an allocator of its own, which never fails")
+def test_handover(tmp_path):
+    """At an upgrade: a session goes on as if nothing had been, or it ends."""
+    told = {}
+    with WebFaultServer(tmp_path, {"dora": "correct-horse"}, server="workers = 1\nkeepers = 1\nhelpers = 1\n",
+                        conf="[login]\nmax_sessions_per_account = 10000\n") as server:
+        server.deliver(MESSAGE)
+        for count, nth in enumerate(range(1, 400, 3 if LONG else 100), 1):
+            sessions = [session_with_a_folder(server) for _ in range(3)]
+            server.ctl("upgrade")
+            wait_for(lambda n=count: server.log().count("upgrade: keepers are exchanged") == n, 60, 0.001)
+            server.faults.arm("malloc", error="ENOMEM", role="keeper", nth=nth)
+            wait_for(lambda n=count: server.log().count("upgrade: old workers are drained") == n, 60)
+            server.faults.disarm()
+            for s in sessions:
+                said = s.sync('<folderSync id="s" folder="f"/>', seq=3)
+                assert said.status in (200, 550), said
+                assert said.status == 550 or errors(said.xml) == [("s", None)], said.body
+                told[said.status] = told.get(said.status, 0) + 1
+            wait_for(lambda n=count: server.log().count("upgrade: done") == n, 60)
+            server.age()
+        note("sessions over HTTP handed over without memory", told=told)
+        assert told.get(200, 0) > 0 and "ended by signal" not in server.log(), server.log()[-3000:]

@@ -22,7 +22,7 @@ from stormworld import ACCOUNTS, CONF, HTTP, LONG, PATIENCE, SETTINGS, StormServ
 from xhttp import Lost, Session, request, xml_body
 from ximss import Closed
 
-SECONDS = float(os.environ.get("XIMSSD_STORM_SECONDS", 30 if LONG else 5))
+SECONDS = float(os.environ.get("XIMSSD_STORM_SECONDS", 30 if LONG else 3 if os.environ.get("XIMSSD_SOME") else 5))
 ONE = os.environ.get("XIMSSD_STORM_SEED")
 SEEDS = [int(ONE)] if ONE else range(1, 41) if LONG else [1]
 TCP, WEB, SENDERS = 8, 11, 2
