@@ -5,8 +5,9 @@ import socket
 import ssl
 import time
 
+from httpreply import Reply, check_reply, check_second_reading, length_of, read_head
 from stormworld import BINARY, MESSAGES, PATIENCE, Guest, Wrong
-from xhttp import Conn, Lost, Reply, basic, check_reply, cram, errors, length_of, parameters, request, xml_body
+from xhttp import Conn, Lost, basic, cram, errors, parameters, request, xml_body
 
 OPEN = '<folderOpen id="%s" folder="f" mailbox="INBOX" sortField="UID"><field>Subject</field><field>FLAGS</field></folderOpen>'
 
@@ -277,8 +278,9 @@ class WebGuest(Guest):
             if slow:
                 conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 time.sleep(self.rng.random() * 0.2)
-            status, reason, heads = conn.head()
-            missing, body = length_of(status, heads), conn.buffer
+            head = conn._head_bytes()
+            start = read_head(head)
+            missing, body = length_of(start[0], start[2]), conn.buffer
             while len(body) < missing:
                 if self.rng.random() < (0.02 if slow else 0.01):
                     self.cut(conn)
@@ -293,9 +295,9 @@ class WebGuest(Guest):
             if not self.known.ended:  # an end inside the body is then the right one
                 self.lost(conn.since, e)
             return None
-        reply = Reply(status, reason, heads, body)
-        if status not in (200, 206, 416):
-            check_reply(reply)
+        reply = Reply(head, body, start)
+        check_reply(reply)
+        check_second_reading(head, reply, False)
         return self.judge(reply, 200, 206, 416, 503)
 
     def download(self):
