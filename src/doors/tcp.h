@@ -167,10 +167,13 @@ bool tcp_door_kick(struct tcp_door *d, uint32_t id);
 void tcp_door_stop(struct tcp_door *d);
 
 /* --- between the files of this door */
+/* tcp.c. Output, and the end. */
 void tcp_write(struct tcp_conn *c, struct str bytes);
 /* What stands in the door's scratch. When there was no memory for all of it, the connection ends: no client could go on. */
 void tcp_write_scratch(struct tcp_conn *c);
 void tcp_respond(struct tcp_conn *c, struct str id, enum err e);
+/* In the door's scratch; tcp_write_scratch() sends it. */
+void tcp_make_response(struct tcp_conn *c, struct str id, enum err e);
 /* <bye/> (not inside a message) and the end. */
 void tcp_bye(struct tcp_conn *c, enum ipc_why why);
 /* Input again, beginning with what was kept. */
@@ -180,6 +183,8 @@ void tcp_log(const struct tcp_conn *c, int level, const char *text);
 const char *tcp_who(const struct tcp_conn *c, char to[LISTEN_TEXT]);
 /* The orderly end, without a word. */
 void tcp_end(struct tcp_conn *c);
+/* Half-close: once what was received is finished and answered (protocol 1, 1.1). */
+void tcp_end_if_done(struct tcp_conn *c);
 void tcp_pause(struct tcp_conn *c);
 void tcp_restart_idle(struct tcp_conn *c);
 /* tcp_input.c: the connection's on_data. */
