@@ -154,6 +154,8 @@ def test_gone_before_the_answer(server):
 
 def test_a_silent_process_is_named(server):
     """The others' answer with the name of who said nothing; meanwhile everybody else is served."""
+    # the other worker, and the keepers, which have sessions over HTTP
+    others = len([name for name in server.children() if name.startswith(("worker", "keeper"))]) - 1
     pid = server.kill("worker 2", signal.SIGSTOP)
     try:
         with connect(server) as s:
@@ -167,8 +169,6 @@ def test_a_silent_process_is_named(server):
             os.kill(pid, signal.SIGCONT)
     assert err != 0
     said = [json.loads(t) for t in texts.values()]
-    # the other worker, and the keepers, which have sessions over HTTP
-    others = len([name for name in server.children() if name.startswith(("worker", "keeper"))]) - 1
     assert {"silent": ["worker 2"]} in said and sum("sessions" in t for t in said) == others, said
 
 
