@@ -122,7 +122,7 @@ def test_keepers_killed_during_deliveries(tmp_path):
             s.join()
             assert s.problem is None, repr(s.problem)
         total = sum(len(s.acknowledged[name]) for s in senders for name in BOTH)
-        assert total > 300, (total, sum(s.refused for s in senders))
+        assert total > 50, (total, sum(s.refused for s in senders))
         wait_for(lambda: len([c for c in server.children() if c.startswith("keeper")]) >= 1)
         ends = {}
         for name, w in watchers.items():
