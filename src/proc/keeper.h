@@ -172,8 +172,14 @@ struct keeper {
     int64_t wrote;               /* clock_mono() of the last round with writers */
 };
 
-/* --- keeper_session.c */
+/* --- keeper_attach.c */
 void keeper_attach(struct keeper *k, const struct ipc_item *it);
+/* What a session is to begin with, whoever made it; s->s is there. */
+void keeper_begin_session(struct keeper *k, struct kept *s);
+/* Over HTTP: no worker has a say about it. */
+void keeper_session_of_no_worker(struct kept *s);
+
+/* --- keeper_session.c */
 void keeper_message(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
 void keeper_credit(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
 void keeper_detach(struct keeper *k, struct bus_peer *worker, const struct ipc_item *it);
@@ -184,15 +190,11 @@ void keeper_worker_gone(struct keeper *k, uint32_t worker);
 void keeper_account_gone(struct keeper *k, const struct ipc_item *it);
 void keeper_questions_late(struct keeper *k, int64_t now, bool all);
 void keeper_make_ready(struct kept *s);
-/* What a session is to begin with, whoever made it; s->s is there. */
-void keeper_begin_session(struct keeper *k, struct kept *s);
 /* Its connection is gone. */
 void keeper_end_by_worker(struct kept *s, enum ipc_why why);
 /* The number of the next question of this session, for the packet's seq. */
 uint32_t keeper_question(struct kept *s);
 void keeper_free_session(struct kept *s);
-/* Over HTTP: no worker has a say about it. */
-void keeper_session_of_no_worker(struct kept *s);
 /* The server ends it. */
 void keeper_end_session(struct kept *s, enum ipc_why why);
 /* Sends what stands in s->out; then END when `last`. */
