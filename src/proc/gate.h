@@ -34,7 +34,7 @@ enum gate_kind {
     GATE_KINDS
 };
 
-/* One process's view. The fields are gate.c's. */
+/* One process's view. The fields are for the gate's own files (proc/gate_priv.h). */
 struct gate {
     struct gate_mem *m;
     struct gate_lock lock;
