@@ -1,55 +1,17 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: The ximssd authors
-#include "ximss/format_html.h"
-
-#include <stdio.h>
+/* What a page is made of: the message's digest from the store, which part is shown as what, and the clean form. */
 #include <stdlib.h>
 
-#include "base/arena.h"
 #include "base/utf8.h"
-#include "codec/filename.h"
 #include "codec/html_job.h"
 #include "codec/parturl.h"
-#include "codec/xtime.h"
 #include "store/message.h"
 #include "ximss/folder.h"
+#include "ximss/format_priv.h"
 #include "ximss/locale.h"
 
-#define PIECE         8192
-#define VALUE_MAX     1024 /* bytes of one value of the header */
-#define ADDRESSES_MAX 50   /* of one field */
-#define MEMORY        ((size_t)4 << 20)
-
-/* What becomes of a part. */
-enum role {
-    ROLE_HIDDEN, /* an alternative of what is shown, an image in it, or a frame of other parts */
-    ROLE_TEXT,
-    ROLE_HTML, /* the clean form stands for it */
-    ROLE_ATTACHED,
-};
-
-enum stage { STAGE_HEAD, STAGE_TEXT, STAGE_ATTACHED, STAGE_END, STAGE_DONE };
-
-#define NO_PART UINT32_MAX
-
-struct format {
-    struct arena a; /* names, roles, URLs */
-    struct buf head, body, clean;
-    struct digest_head h;
-    struct digest_body b;
-    struct format_options o;
-    uint8_t *roles;
-    uint32_t html; /* the part that is shown as HTML, or NO_PART */
-    struct html_part *parts;
-    uint32_t nparts;
-    /* the place */
-    enum stage stage;
-    uint32_t part;
-    size_t at;     /* in its text */
-    bool opened;   /* its text has begun */
-    bool any;      /* there was a text before */
-    uint64_t left; /* bytes of text that may still come */
-};
+#define MEMORY ((size_t)4 << 20)
 
 /* --- which part is what */
 
@@ -78,7 +40,7 @@ static uint32_t find_html(const struct format *f)
         if (is_html(&p))
             return i;
     }
-    return NO_PART;
+    return FORMAT_NO_PART;
 }
 
 /* Is there a multipart of that subtype around both, in which they stand in different branches? */
@@ -97,23 +59,23 @@ static bool are_apart(const struct format *f, const struct digest_part *p, uint3
     return false;
 }
 
-static enum role role_of(const struct format *f, const struct digest_part *p)
+static enum format_role role_of(const struct format *f, const struct digest_part *p)
 {
     if (p->kind == DIGEST_MULTIPART)
         return ROLE_HIDDEN;
     if (p->index == f->html)
         return ROLE_HTML;
-    if (f->html != NO_PART && are_apart(f, p, f->html, "alternative"))
+    if (f->html != FORMAT_NO_PART && are_apart(f, p, f->html, "alternative"))
         return ROLE_HIDDEN;
-    if (f->html != NO_PART && p->content_id.n != 0 && str_eq(p->type, STR("image")) &&
+    if (f->html != FORMAT_NO_PART && p->content_id.n != 0 && str_eq(p->type, STR("image")) &&
         are_apart(f, p, f->html, "related"))
         return ROLE_HIDDEN;
     if (p->kind != DIGEST_TEXT_PART || str_ieq(p->disposition, STR("attachment")))
         return ROLE_ATTACHED;
     if (is_html(p) && p->has_plain)
-        return f->html == NO_PART ? ROLE_HIDDEN : ROLE_ATTACHED;
+        return f->html == FORMAT_NO_PART ? ROLE_HIDDEN : ROLE_ATTACHED;
     if (is_html(p))
-        return f->html == NO_PART ? ROLE_TEXT : ROLE_ATTACHED;
+        return f->html == FORMAT_NO_PART ? ROLE_TEXT : ROLE_ATTACHED;
     return p->index == 0 || is(p, "text", "plain") ? ROLE_TEXT : ROLE_ATTACHED;
 }
 
@@ -127,7 +89,7 @@ static void give_roles(struct format *f)
     }
 }
 
-static struct str name_of(const struct digest_part *p)
+struct str format_part_name(const struct digest_part *p)
 {
     struct str lists[] = {p->disposition_params, p->type_params}, name, value;
     static const char *const wanted[] = {"filename", "name"};
@@ -140,9 +102,9 @@ static struct str name_of(const struct digest_part *p)
     return p->description;
 }
 
-static void put_url(const struct format *f, const struct digest_part *p, struct buf *to)
+void format_part_url(const struct format *f, const struct digest_part *p, struct buf *to)
 {
-    parturl_make(to, f->o.url_id, f->o.folder, f->o.uid, p->part_id, name_of(p));
+    parturl_make(to, f->o.url_id, f->o.folder, f->o.uid, p->part_id, format_part_name(p));
 }
 
 /* Parts that the HTML may show. */
@@ -156,10 +118,10 @@ static enum err list_parts(struct format *f)
     buf_init(&url, 65536);
     for (uint32_t i = 0; i < f->b.count && f->nparts < HTML_PARTS_MAX; i = step(&p)) {
         p = digest_part_at(&f->b, i);
-        if (p.content_id.n == 0 || p.content_id.n > VALUE_MAX || p.kind == DIGEST_MULTIPART)
+        if (p.content_id.n == 0 || p.content_id.n > FORMAT_VALUE_MAX || p.kind == DIGEST_MULTIPART)
             continue;
         buf_clear(&url);
-        put_url(f, &p, &url);
+        format_part_url(f, &p, &url);
         struct str copy = arena_str(&f->a, buf_slice(&url));
         if (copy.p != NULL && !url.failed)
             f->parts[f->nparts++] = (struct html_part){p.content_id, copy};
@@ -186,7 +148,7 @@ static enum err prepare(struct format *f, const struct format_options *o)
         return ERR_NOMEM;
     f->html = find_html(f);
     give_roles(f);
-    return f->html != NO_PART ? list_parts(f) : ERR_OK;
+    return f->html != FORMAT_NO_PART ? list_parts(f) : ERR_OK;
 }
 
 enum err format_new(struct buf *head, struct buf *body, const struct format_options *o,
@@ -295,7 +257,7 @@ enum err format_open(struct session *s, struct str folder, uint32_t uid, struct 
 
 bool format_wants_clean(const struct format *f)
 {
-    return f->html != NO_PART && f->stage == STAGE_HEAD && f->clean.n == 0;
+    return f->html != FORMAT_NO_PART && f->stage == STAGE_HEAD && f->clean.n == 0;
 }
 
 void format_job(struct format *f, struct buf *job)
@@ -310,177 +272,6 @@ void format_cleaned(struct format *f, enum err e, struct str html)
         buf_str(&f->clean, html);
     if (e == ERR_OK && buf_err(&f->clean) == ERR_OK)
         return;
-    f->html = NO_PART;
+    f->html = FORMAT_NO_PART;
     give_roles(f);
-}
-
-/* --- writing */
-
-static void put_row(struct buf *out, const char *name, struct str text)
-{
-    if (text.n == 0)
-        return;
-    buf_printf(out, "<tr><th>%s:</th><td>", name);
-    html_escape(out, utf8_prefix(text, VALUE_MAX));
-    buf_lit(out, "</td></tr>");
-}
-
-static void put_address(struct buf *out, const struct digest_address *a)
-{
-    html_escape(out, utf8_prefix(a->name.n != 0 ? a->name : a->address, VALUE_MAX));
-    if (a->name.n == 0 || a->address.n == 0)
-        return;
-    buf_lit(out, " &lt;");
-    html_escape(out, utf8_prefix(a->address, VALUE_MAX));
-    buf_lit(out, "&gt;");
-}
-
-static void put_addresses(struct buf *out, const char *name, const struct digest_field *field)
-{
-    struct digest_address a;
-    uint32_t n = 0;
-    if (field->kind != DIGEST_ADDRESSES || field->list.n == 0) {
-        put_row(out, name, field->text);
-        return;
-    }
-    buf_printf(out, "<tr><th>%s:</th><td>", name);
-    for (struct str list = field->list; digest_address_next(&list, &a); n++) {
-        if (n != 0)
-            buf_lit(out, ", ");
-        if (n == ADDRESSES_MAX) {
-            buf_lit(out, "\xe2\x80\xa6"); /* an ellipsis */
-            break;
-        }
-        put_address(out, &a);
-    }
-    buf_lit(out, "</td></tr>");
-}
-
-/* 2026-05-25 08:14:00, the reader's time. */
-static void put_date(struct buf *out, const struct format *f, const struct digest_field *field)
-{
-    char t[XTIME_SIZE], text[32];
-    if (field->kind != DIGEST_DATE) {
-        put_row(out, "Date", field->text);
-        return;
-    }
-    xtime_local(t, field->when, f->o.zone);
-    snprintf(text, sizeof text, "%.4s-%.2s-%.2s %.2s:%.2s:%.2s", t, t + 4, t + 6, t + 9, t + 11,
-             t + 13);
-    put_row(out, "Date", str_of(text));
-}
-
-static void put_head(struct format *f, struct buf *out)
-{
-    static const char *const names[] = {"From", "Reply-To", "To", "Cc", "Subject", "Date"};
-    struct digest_field field;
-    buf_lit(out, "<!DOCTYPE html><html><head><meta charset=\"utf-8\"><title>");
-    if (digest_fields_first(&f->h.fields, STR("Subject"), &field))
-        html_escape(out, utf8_prefix(field.text, VALUE_MAX));
-    buf_lit(out, "</title></head><body><table class=\"rfcheader\"><tbody>");
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (!digest_fields_first(&f->h.fields, str_of(names[i]), &field))
-            continue;
-        if (str_eq(str_of(names[i]), STR("Date")))
-            put_date(out, f, &field);
-        else
-            put_addresses(out, names[i], &field);
-    }
-    buf_lit(out, "</tbody></table><div class=\"samoware-RFC822-body\">");
-    f->stage = STAGE_TEXT;
-}
-
-static struct str text_of(const struct format *f, const struct digest_part *p)
-{
-    if (f->roles[p->index] == ROLE_HTML)
-        return buf_slice(&f->clean);
-    return str_eq(p->subtype, STR("html")) && str_eq(p->type, STR("text")) ? p->plain : p->text;
-}
-
-/* One piece of the text at hand; its end when all of it, or all that may come, is written. */
-static void put_text(struct format *f, struct buf *out, const struct digest_part *p)
-{
-    bool html = f->roles[p->index] == ROLE_HTML;
-    struct str rest = text_of(f, p);
-    rest = str_sub(rest, f->at, rest.n);
-    if (!f->opened) {
-        buf_str(out, f->any ? STR("<hr>") : STR(""));
-        buf_str(out, html ? STR("<div>") : STR("<div style=\"white-space: pre-wrap\">"));
-        f->opened = f->any = true;
-    }
-    struct str piece = utf8_prefix(rest, PIECE);
-    if (html) {
-        buf_str(out, piece);
-    } else {
-        piece = utf8_prefix(piece, f->left < PIECE ? (size_t)f->left : PIECE);
-        html_escape(out, piece);
-        f->left -= piece.n;
-    }
-    f->at += piece.n;
-    if (piece.n != 0 && piece.n < rest.n)
-        return;
-    buf_lit(out, "</div>");
-    f->opened = false;
-    f->at = 0;
-    f->part++;
-}
-
-static void put_attachment(const struct format *f, struct buf *out, const struct digest_part *p)
-{
-    struct buf url, name;
-    buf_init(&url, 65536);
-    buf_init(&name, 65536);
-    put_url(f, p, &url);
-    filename_clean(&name, name_of(p));
-    if (url.failed || name.failed)
-        out->failed = true;
-    buf_lit(out, "<cg-message-attachment attachment-ref=\"");
-    html_escape(out, buf_slice(&url));
-    buf_lit(out, "\" attachment-name=\"");
-    html_escape(out, buf_slice(&name));
-    buf_lit(out, "\"></cg-message-attachment>");
-    buf_free(&url);
-    buf_free(&name);
-}
-
-/* One step of the text or of the attachments: the part at hand. */
-static void put_part(struct format *f, struct buf *out)
-{
-    struct digest_part p = digest_part_at(&f->b, f->part);
-    enum role role = (enum role)f->roles[f->part];
-    if (f->stage == STAGE_TEXT && (role == ROLE_TEXT || role == ROLE_HTML)) {
-        put_text(f, out, &p);
-        return;
-    }
-    if (f->stage == STAGE_ATTACHED && role == ROLE_ATTACHED)
-        put_attachment(f, out, &p);
-    f->part++;
-}
-
-static void put_next(struct format *f, struct buf *out)
-{
-    if (f->stage == STAGE_HEAD) {
-        put_head(f, out);
-    } else if (f->stage == STAGE_END) {
-        buf_lit(out, "</body></html>");
-        f->stage = STAGE_DONE;
-    } else if (f->part < f->b.count) {
-        put_part(f, out);
-    } else {
-        f->part = 0;
-        if (f->stage == STAGE_TEXT)
-            buf_lit(out, "</div>");
-        f->stage = f->stage == STAGE_TEXT ? STAGE_ATTACHED : STAGE_END;
-    }
-}
-
-enum err format_write(struct format *f, struct buf *out, size_t slice)
-{
-    size_t full = out->n + slice;
-    if (format_wants_clean(f)) /* nobody could, or would, clean it */
-        format_cleaned(f, ERR_TIMEOUT, STR_NONE);
-    while (f->stage != STAGE_DONE && out->n < full && !out->failed)
-        put_next(f, out);
-    enum err e = buf_err(out);
-    return e != ERR_OK ? e : f->stage == STAGE_DONE ? ERR_OK : ERR_MORE;
 }
