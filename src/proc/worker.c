@@ -6,7 +6,6 @@
  */
 #include "proc/worker.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -14,118 +13,6 @@
 #include "proc/banks.h"
 #include "proc/settings.h"
 #include "proc/worker_ctl.h"
-
-/* --- accepting */
-
-static void say_unsaid(struct timer *t)
-{
-    struct worker *w = CONTAINER_OF(t, struct worker, unsaid_timer);
-    log_write(LOG_MAJOR, "XIMSSI", 0, NULL, "%u more connections refused", w->unsaid);
-    w->unsaid = 0;
-}
-
-/* A line each, but not many a second; then one that counts (protocol 1, 7.3). */
-static void refused(struct worker *w, const struct listen_addr *peer, const char *why)
-{
-    char text[LISTEN_TEXT];
-    shm_count_add(&w->c->shm, SHM_XIMSS_REJECTED, 1);
-    if (gate_may_say(&w->gate, loop_now(w->c->loop)))
-        log_write(LOG_MAJOR, "XIMSSI", 0, listen_addr_text(peer, text), "connection refused: %s",
-                  why);
-    else if (w->unsaid++ == 0)
-        loop_timer_set(w->c->loop, &w->unsaid_timer, CLOCK_SEC);
-}
-
-static bool restricted(const struct worker_listener *l, const struct ip *ip)
-{
-    if (l->conf->allow.n != 0 && !addrlist_match(&l->lists.allow, ip))
-        return true;
-    return l->conf->deny.n != 0 && addrlist_match(&l->lists.deny, ip);
-}
-
-/* A place for an XIMSS connection. */
-static bool enter_ximss(struct worker *w, const struct listen_addr *peer, struct gate_place *place)
-{
-    static const char *const why[] = {[GATE_BLOCKED] = "address is blocked",
-                                      [GATE_FULL] = "too many channels",
-                                      [GATE_IDLERS] = "too many channels without a login",
-                                      [GATE_ADDRESS_FULL] = "too many channels from this address"};
-    struct gate_limits lim = settings_gate(w->c->conf);
-    struct ip ip;
-    memcpy(ip.b, peer->ip, sizeof ip.b);
-    bool client = peer->family == LISTEN_LOCAL || addrlist_match(&w->clients, &ip);
-    enum gate_answer got =
-        gate_enter(&w->gate, GATE_XIMSS, &lim, gate_owner(w->c->number, w->c->generation), ip.b,
-                   client, loop_now(w->c->loop), place);
-    if (got != GATE_IN)
-        refused(w, peer, why[got]);
-    return got == GATE_IN;
-}
-
-/* Order of checks: protocol 1, 7.3. */
-static void accept_ximss(struct worker_listener *l, int fd, const struct listen_addr *peer)
-{
-    struct worker *w = l->w;
-    struct gate_place place;
-    struct ip ip;
-    memcpy(ip.b, peer->ip, sizeof ip.b);
-    if (restricted(l, &ip)) {
-        refused(w, peer, "address is not allowed here");
-        close(fd);
-    } else if (enter_ximss(w, peer, &place)) {
-        tcp_door_accept(&w->tcp, fd, peer, place.id, place.entry, l->conf);
-    } else {
-        close(fd);
-    }
-}
-
-static void accept_http(struct worker_listener *l, int fd, const struct listen_addr *peer)
-{
-    struct worker *w = l->w;
-    struct gate_limits lim = settings_gate_http(w->c->conf);
-    struct gate_place place;
-    struct ip ip;
-    memcpy(ip.b, peer->ip, sizeof ip.b);
-    bool free = peer->family == LISTEN_LOCAL || addrlist_match(&w->http.proxies, &ip);
-    enum gate_answer got =
-        restricted(l, &ip)
-            ? GATE_BLOCKED
-            : gate_enter(&w->gate, GATE_HTTP, &lim, gate_owner(w->c->number, w->c->generation),
-                         ip.b, free, loop_now(w->c->loop), &place);
-    if (got == GATE_IN) {
-        http_door_accept(&w->http, fd, peer, place.id, place.entry, l->conf);
-        return;
-    }
-    refused(w, peer,
-            got == GATE_BLOCKED ? "address is not allowed here"
-            : got == GATE_FULL  ? "too many HTTP connections"
-                                : "too many HTTP connections from this address");
-    close(fd);
-}
-
-static void accepted(void *arg, int fd, const struct listen_addr *peer)
-{
-    struct worker_listener *l = arg;
-    struct ip ip;
-    memcpy(ip.b, peer->ip, sizeof ip.b);
-    switch (l->conf->protocol) {
-    case CONF_XIMSS:
-        accept_ximss(l, fd, peer);
-        break;
-    case CONF_LMTP:
-        if (peer->family != LISTEN_LOCAL && restricted(l, &ip))
-            close(fd);
-        else
-            lmtp_door_accept(&l->w->lmtp, fd, peer, l->conf);
-        break;
-    case CONF_HTTP:
-        accept_http(l, fd, peer);
-        break;
-    default:
-        close(fd);
-        break;
-    }
-}
 
 /* --- what the doors need of us */
 
@@ -165,7 +52,7 @@ static bool passes(void *ctx, const struct listen_addr *peer, uint32_t *id, uint
     struct child *c = ctx;
     struct worker *w = c->data;
     struct gate_place fresh;
-    if (c->conf->server.channels == 0 || !enter_ximss(w, peer, &fresh))
+    if (c->conf->server.channels == 0 || !worker_enter_ximss(w, peer, &fresh))
         return false;
     gate_leave(&w->gate, (struct gate_place){*place, *id});
     *id = fresh.id;
@@ -189,20 +76,6 @@ static void no_session(void *ctx, uint32_t id, uint32_t place)
 
 /* --- start */
 
-enum err worker_lists_make(struct worker_lists *l, const struct conf_listener *conf)
-{
-    addrlist_init(&l->allow);
-    addrlist_init(&l->deny);
-    enum err e = addrlist_parse(&l->allow, conf->allow, NULL);
-    return e == ERR_OK ? addrlist_parse(&l->deny, conf->deny, NULL) : e;
-}
-
-void worker_lists_free(struct worker_lists *l)
-{
-    addrlist_free(&l->allow);
-    addrlist_free(&l->deny);
-}
-
 struct conn_options worker_conn_options(const struct conf *c)
 {
     return (struct conn_options){.out_limit = c->limits.out_limit,
@@ -212,52 +85,41 @@ struct conn_options worker_conn_options(const struct conf *c)
                                  .handshakes = c->tls.handshakes};
 }
 
-static enum err open_listener(struct worker_listener *l)
-{
-    enum err e = worker_lists_make(&l->lists, l->conf);
-    return e == ERR_OK ? listen_open(&l->l, l->w->c->loop, l->fd, accepted, l) : e;
-}
-
 static void check_stopped(struct timer *t);
 static void end_all(struct timer *t);
 
-static enum err start(struct child *c)
+static void wire_tcp(struct worker *w)
 {
-    struct worker *w = c->data;
-    const struct conf *conf = c->conf;
-    struct conn_options opt = worker_conn_options(conf);
-    struct tcp_host host = {.ctx = c,
-                            .auth = auth_peer,
-                            .keeper = keeper_peer,
-                            .closed = left,
-                            .no_session = no_session};
-    w->c = c;
-    timer_init(&w->unsaid_timer, say_unsaid);
-    timer_init(&w->stop_check, check_stopped);
-    timer_init(&w->stop_end, end_all);
-    BUG_IF(gate_attach(&w->gate, c->gate_mem, c->gate_bytes) != ERR_OK);
-    addrlist_init(&w->clients);
-    enum err e = addrlist_parse(&w->clients, conf->server.client_addresses, NULL);
-    if (e == ERR_OK)
-        e = conn_net_new(c->loop, &opt, &w->net);
-    if (e != ERR_OK)
-        return e;
-    w->tcp.host = host;
+    struct child *c = w->c;
+    w->tcp.host = (struct tcp_host){.ctx = c,
+                                    .auth = auth_peer,
+                                    .keeper = keeper_peer,
+                                    .closed = left,
+                                    .no_session = no_session};
     w->tcp.loop = c->loop;
     w->tcp.net = w->net;
-    w->tcp.conf = conf;
+    w->tcp.conf = c->conf;
     w->tcp.shm = &c->shm;
     w->tcp.tls = w->tls;
-    w->tcp.xml = settings_frame(conf);
-    e = tcp_door_init(&w->tcp);
+    w->tcp.xml = settings_frame(c->conf);
+}
+
+static void wire_lmtp(struct worker *w)
+{
+    struct child *c = w->c;
     w->lmtp.ctx = c;
     w->lmtp.auth = auth_peer;
     w->lmtp.keeper = keeper_peer;
     w->lmtp.loop = c->loop;
     w->lmtp.net = w->net;
-    w->lmtp.conf = conf;
+    w->lmtp.conf = c->conf;
     w->lmtp.tls = w->tls;
     w->lmtp.keepers = c->keepers;
+}
+
+static void wire_http(struct worker *w)
+{
+    struct child *c = w->c;
     w->http.host = (struct http_host){.ctx = c,
                                       .auth = auth_peer,
                                       .keeper = keeper_of_bank,
@@ -267,46 +129,42 @@ static enum err start(struct child *c)
                                       .blocked = is_blocked};
     w->http.loop = c->loop;
     w->http.net = w->net;
-    w->http.conf = conf;
+    w->http.conf = c->conf;
     w->http.shm = &c->shm;
     w->http.tls = w->tls_http;
     w->http.tcp = &w->tcp;
+}
+
+static enum err start(struct child *c)
+{
+    struct worker *w = c->data;
+    const struct conf *conf = c->conf;
+    struct conn_options opt = worker_conn_options(conf);
+    w->c = c;
+    timer_init(&w->unsaid_timer, worker_say_unsaid);
+    timer_init(&w->stop_check, check_stopped);
+    timer_init(&w->stop_end, end_all);
+    BUG_IF(gate_attach(&w->gate, c->gate_mem, c->gate_bytes) != ERR_OK);
+    addrlist_init(&w->clients);
+    enum err e = addrlist_parse(&w->clients, conf->server.client_addresses, NULL);
+    if (e == ERR_OK)
+        e = conn_net_new(c->loop, &opt, &w->net);
+    if (e != ERR_OK)
+        return e;
+    wire_tcp(w);
+    wire_lmtp(w);
+    wire_http(w);
+    e = tcp_door_init(&w->tcp);
     if (e == ERR_OK)
         e = lmtp_door_init(&w->lmtp);
     if (e == ERR_OK)
         e = http_door_init(&w->http);
     for (uint32_t i = 0; i < w->nlisteners && e == ERR_OK; i++)
-        e = open_listener(w->listeners[i]);
+        e = worker_listener_open(w->listeners[i]);
     return e;
 }
 
-/* The kernel gives us connections that we would never take: better another worker in our place. */
-static void no_listener(struct worker *w, const struct conf_listener *conf)
-{
-    log_write(LOG_FAILURES, "XIMSSI", 0, NULL, "[listener %.*s] cannot be opened: ending",
-              STR_FMT(conf->name));
-    child_leave(w->c, 1);
-}
-
-/* At the start all are opened together, by start(); later ones come with a reload. */
-static void take_listener(struct worker *w, const struct ipc_item *it)
-{
-    BUG_IF(w->nlisteners == ARRAY_LEN(w->listeners) || it->id >= w->c->conf->nlisteners);
-    struct worker_listener *l = calloc(1, sizeof *l);
-    if (l == NULL) {
-        close(it->fd);
-        no_listener(w, &w->c->conf->listeners[it->id]);
-        return;
-    }
-    l->w = w;
-    l->conf = &w->c->conf->listeners[it->id];
-    l->fd = it->fd;
-    w->listeners[w->nlisteners++] = l;
-    if (w->c->started && open_listener(l) != ERR_OK)
-        no_listener(w, l->conf);
-    else if (w->stopping)
-        listen_accept(&l->l, false);
-}
+/* --- certificates */
 
 /* The one in use stays; the first one must be there, or this worker alone would do without TLS. */
 static void no_certificate(const struct worker *w, const char *why)
@@ -360,7 +218,7 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
     w->c = c;
     switch (it->type) {
     case IPC_LISTENER:
-        take_listener(w, it);
+        worker_listener_take(w, it);
         break;
     case IPC_TLS:
         take_certificate(w, it);

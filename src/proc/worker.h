@@ -4,7 +4,7 @@
 /*
  * worker: the process that accepts, and carries bytes between clients and keepers (design 2). What its files share.
  *
- * worker.c: accepting, packets, life. worker_reload.c: a new configuration.
+ * worker.c: packets, what the doors need, life. worker_accept.c: listeners and who is let in. worker_reload.c: a new configuration.
  */
 #include "doors/http.h"
 #include "doors/lmtp.h"
@@ -56,9 +56,18 @@ struct worker {
 };
 
 struct conn_options worker_conn_options(const struct conf *c);
+
+/* --- worker_accept.c */
+/* A place for an XIMSS connection. false: the refusal is logged. */
+bool worker_enter_ximss(struct worker *w, const struct listen_addr *peer, struct gate_place *place);
+/* Of w->unsaid_timer: the line about refusals that had none. */
+void worker_say_unsaid(struct timer *t);
 /* The lists of a listener. ERR_NOMEM. */
 enum err worker_lists_make(struct worker_lists *l, const struct conf_listener *conf) CHECKED;
 void worker_lists_free(struct worker_lists *l);
+/* Its packet: opened at once, or together with all others by the start. */
+void worker_listener_take(struct worker *w, const struct ipc_item *it);
+enum err worker_listener_open(struct worker_listener *l) CHECKED;
 
 /* --- worker_reload.c */
 /* Takes in who waits in its queue, then closes and frees it. */
