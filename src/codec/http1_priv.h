@@ -7,6 +7,7 @@
  *   http1_line.c   request line and Host
  *   http1_head.c   fields, and what they say about the body
  *   http1_chunk.c  chunk lines
+ *   http1_body.c   bodies as they come
  *   http1.c        order in time
  */
 #include "codec/http1.h"
