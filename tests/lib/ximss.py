@@ -460,7 +460,7 @@ class Server:
         return total
 
     def kill(self, name, signo=signal.SIGKILL):
-        """Sends a signal to one of the server's own processes; returns its pid."""
-        pid = self.children()[name]
+        """Sends a signal to one of the server's own processes, as soon as it is there; returns its pid."""
+        pid = wait_for(lambda: self.children().get(name))
         os.kill(pid, signo)
         return pid
