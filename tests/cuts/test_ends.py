@@ -5,7 +5,7 @@ over connections from an HTTP port (4.12)."""
 import itertools
 
 import pytest
-from cutting import cut_replies, cut_reply, cuts_of, nothing_left, pipelined
+from cutting import cut_replies, cut_reply, cuts_of, login_on_each, pipelined
 from xhttp import Session, WebServer, cram, errors, parameters, request, xml_body
 from ximss import Client, wait_for
 
@@ -22,18 +22,8 @@ def server(tmp_path_factory):
     with WebServer(tmp_path_factory.mktemp("ends"), http="keep_alive = 1h\nconnections_per_address = 0",
                    server="workers = 2\nlog_level = problems\nclient_addresses = 127.0.0.1\n",
                    conf="[login]\ncram = yes\nfail_delay = 0\nfail_account = 0\nfail_address = 3\nmax_sessions_per_account = 1000\n") as s:
-        for conn in s.web_on_each():
-            Session(s, s.login(conn)).kill(conn=conn)
-            conn.close()
+        login_on_each(s)
         yield s
-
-
-@pytest.fixture
-def conn(server):
-    with nothing_left(server):
-        c = server.web()
-        yield c
-        c.close()
 
 
 def test_kill(server, conn):

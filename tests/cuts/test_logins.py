@@ -6,7 +6,7 @@ import random
 import re
 
 import pytest
-from cutting import LONG, cut_replies, cuts_of, nothing_left, pipelined
+from cutting import LONG, cut_replies, cuts_of, login_on_each, pipelined
 from xhttp import Session, WebServer, basic, cram, parameters, request, xml_body
 from ximss import wait_for
 
@@ -23,23 +23,11 @@ IDLE = 600
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """The login that opens what is opened at the first of all is here."""
     with WebServer(tmp_path_factory.mktemp("logins"), http="keep_alive = 1h\nsession_idle = %ds\nconnections_per_address = 0" % IDLE, clock=True,
                    server="workers = 2\nlog_level = problems\n",
                    conf="[login]\ncram = yes\nfail_delay = 0\nfail_account = 0\nmax_sessions_per_account = 5000\n") as s:
-        for conn in s.web_on_each():
-            Session(s, s.login(conn)).kill(conn=conn)
-            conn.close()
+        login_on_each(s)
         yield s
-
-
-@pytest.fixture
-def conn(server):
-    """What a client uses that has lost another one."""
-    with nothing_left(server):
-        c = server.web()
-        yield c
-        c.close()
 
 
 def login(query, fields=None):

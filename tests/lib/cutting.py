@@ -17,6 +17,7 @@ import os
 import random
 import socket
 
+from xhttp import Session
 from ximss import wait_for
 
 LONG = bool(os.environ.get("XIMSSD_LONG"))
@@ -24,6 +25,13 @@ WAYS = ("fin", "rst") if LONG else ("rst", "fin")
 FLIGHT = 16  # cut connections at once
 EDGE = 64  # bytes at both ends of a body of which every one is a place to cut at
 GAUGES = ("httpUserActive", "ximssActive", "ximssSessionsActive", "ximssHTTPSessionsActive")
+
+
+def login_on_each(server):
+    """What the first login of all opens is open afterwards, in both workers."""
+    for conn in server.web_on_each():
+        Session(server, server.login(conn)).kill(conn=conn)
+        conn.close()
 
 
 def cuts_of(reply, seed=1, inside=16):

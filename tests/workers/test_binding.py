@@ -2,7 +2,6 @@
 # SPDX-FileCopyrightText: The ximssd authors
 """The tables of protocol 1, 4.6 and 4.8, row by row, each request at another worker than the one before, clear and TLS."""
 import pytest
-from turns import Turns
 from xhttp import Lost, Session, WebServer, errors, request, xml_body
 from ximss import wait_for
 
@@ -15,13 +14,6 @@ def server(tmp_path_factory):
     with WebServer(tmp_path_factory.mktemp("binding"), tls=True, server="workers = 2\nkeepers = 1\nlog_level = problems\n",
                    conf="[login]\nmax_sessions_per_account = 1000\n") as s:
         yield s
-
-
-@pytest.fixture(params=[False, True], ids=["clear", "tls"])
-def turns(server, request):
-    t = Turns(server, request.param)
-    yield t
-    t.close()
 
 
 @pytest.fixture

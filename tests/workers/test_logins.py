@@ -31,13 +31,6 @@ def server(tmp_path_factory):
         yield s
 
 
-@pytest.fixture(params=[False, True], ids=["clear", "tls"])
-def turns(server, request):
-    t = Turns(server, request.param)
-    yield t
-    t.close()
-
-
 def get(turns, query, fields=None):
     return turns.ask("GET", "/XIMSSLogin/?" + parameters(query), fields=fields)
 

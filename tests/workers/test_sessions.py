@@ -6,7 +6,6 @@ import base64
 import random
 
 import pytest
-from turns import Turns
 from uploading import form, spool_of
 from xhttp import Lost, Session, WebServer, errors, request, xml_body
 from ximss import wait_for
@@ -33,13 +32,6 @@ def server(tmp_path_factory):
         for message in (mail(b"binary", BINARY), mail(b"large", LARGE), b"Subject: <b>text</b>\r\n\r\nOne < two & three\r\n"):
             s.deliver(message)
         yield s
-
-
-@pytest.fixture(params=[False, True], ids=["clear", "tls"])
-def turns(server, request):
-    t = Turns(server, request.param)
-    yield t
-    t.close()
 
 
 @pytest.fixture
