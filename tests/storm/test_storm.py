@@ -12,13 +12,12 @@ import os
 import random
 import re
 import signal
-import threading
 import time
 
 import pytest
 from stormtcp import Sender, TcpGuest
 from stormweb import OPEN, WebGuest
-from stormworld import ACCOUNTS, CONF, HTTP, LONG, PATIENCE, SETTINGS, StormServer, World, Wrong, fill
+from stormworld import ACCOUNTS, CONF, HTTP, LONG, PATIENCE, SETTINGS, Guest, StormServer, World, Wrong, fill
 from xhttp import Lost, Session, request, xml_body
 from ximss import Closed
 
@@ -28,35 +27,22 @@ SEEDS = [int(ONE)] if ONE else range(1, 41) if LONG else [1]
 TCP, WEB, SENDERS = 8, 11, 2
 
 
-class Weather(threading.Thread):
+class Weather(Guest):
     """What is done to the server and to whom it serves."""
 
     def __init__(self, world):
-        super().__init__(daemon=True)
-        self.world, self.server = world, world.server
-        self.rng, self.problem, self.done = random.Random("%s weather" % world.seed), None, {}
+        super().__init__(world, 0)
+        self.deck, self.done = [], {}
 
-    def run(self):
-        deck = []
-        try:
-            while self.world.going:
-                if not deck:
-                    deck = [self.reload, self.worker, self.helper, self.helper, self.kick, self.kick, self.kick, self.say, self.upgrade]
-                    self.rng.shuffle(deck)
-                what = deck.pop()
-                what()
-                self.done[what.__name__] = self.done.get(what.__name__, 0) + 1
-                time.sleep(self.rng.random() * 0.4)
-        except BaseException as e:  # told by finish()
-            self.problem = e
-            self.world.going = False
-
-    def finish(self):
-        self.join(2 * PATIENCE)
-        if self.is_alive():
-            raise Wrong("the weather hangs")
-        if self.problem is not None:
-            raise Wrong("weather: %r" % self.problem) from self.problem
+    def step(self):
+        if not self.deck:
+            self.deck = [self.reload, self.worker, self.helper, self.helper, self.kick, self.kick, self.kick, self.say, self.upgrade]
+            self.rng.shuffle(self.deck)
+        what = self.deck.pop()
+        self.doing = what.__name__
+        what()
+        self.done[self.doing] = self.done.get(self.doing, 0) + 1
+        time.sleep(self.rng.random() * 0.4)
 
     def reload(self):
         """Of another number of polls' seconds, so that there is something to apply."""
