@@ -87,7 +87,7 @@ def test_delays(login, delay, most):
     for n in range(1, 4):
         failed = server.counters()["ximssLoginsFailed"]
         client.send('<login id="%d" authData="delay" password="oops"/>' % n)
-        wait_for(lambda failed=failed: server.counters()["ximssLoginsFailed"] == failed + 1)  # it waits from now on
+        wait_for(lambda failed=failed: server.counters()["ximssLoginsFailed"] > failed)  # it waits from now on
         server.advance(min(n * delay, most) - SLACK)
         other.call('<listFeatures id="f"/>')  # worker and auth have had a round
         assert silent(client)
