@@ -17,11 +17,10 @@
 #include "proc/ctl_priv.h"
 #include "proc/master.h"
 
-enum err ctl_new(struct ctl **out, struct master *m, int run_dir_fd, const char *run_dir)
+enum err ctl_new(struct ctl **out, struct master *m, const char *run_dir)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
     struct ctl *c = calloc(1, sizeof *c);
-    (void)run_dir_fd;
     if (c == NULL)
         return ERR_NOMEM;
     c->m = m;

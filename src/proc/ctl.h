@@ -28,7 +28,8 @@ struct ctl;
 struct master;
 struct master_child;
 
-enum err ctl_new(struct ctl **c, struct master *m, int run_dir_fd, const char *run_dir) CHECKED;
+/* Listens at CTL_SOCKET in run_dir. ERR_TOO_LONG: that is no name for a socket; ERR_NOMEM; ERR_SYS. */
+enum err ctl_new(struct ctl **c, struct master *m, const char *run_dir) CHECKED;
 void ctl_free(struct ctl **c);
 
 /* The descriptors to poll, CTL_POLLS; then what poll() said of them. */

@@ -303,7 +303,7 @@ enum err master_prepare(struct master *m)
     if (e == ERR_OK)
         e = master_table(m, NULL);
     if (e == ERR_OK)
-        e = ctl_new(&m->ctl, m, m->run_dir_fd, m->conf->server.run_dir.p);
+        e = ctl_new(&m->ctl, m, m->conf->server.run_dir.p);
     if (e == ERR_OK)
         e = priv_limit_master();
     return e;

@@ -269,7 +269,7 @@ enum err upgrade_resume(struct master *m, int fd)
     bus_memfd_unmap(state);
     close(fd);
     if (e == ERR_OK)
-        e = ctl_new(&m->ctl, m, m->run_dir_fd, m->conf->server.run_dir.p);
+        e = ctl_new(&m->ctl, m, m->conf->server.run_dir.p);
     if (e != ERR_OK)
         return e;
     handover_init(&u->handover);
