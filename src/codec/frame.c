@@ -9,13 +9,13 @@ static const char bom_bytes[] = "\xef\xbb\xbf";
 
 static void next_message(struct frame *f)
 {
-    *f = (struct frame){.max = f->max, .state = S_LEAD};
+    *f = (struct frame){.max = f->max, .state = FRAME_S_LEAD};
 }
 
 void frame_init(struct frame *f, size_t max)
 {
     BUG_IF(max > (size_t)1 << 30);
-    *f = (struct frame){.max = max, .state = S_LEAD};
+    *f = (struct frame){.max = max, .state = FRAME_S_LEAD};
 }
 
 void frame_set_max(struct frame *f, size_t max)
@@ -26,7 +26,7 @@ void frame_set_max(struct frame *f, size_t max)
 
 bool frame_begun(const struct frame *f)
 {
-    return f->state != S_LEAD || f->decl || f->bom;
+    return f->state != FRAME_S_LEAD || f->decl || f->bom;
 }
 
 /* --- messages */
@@ -38,22 +38,24 @@ static void drop(struct frame *f, struct str *in, size_t n)
     f->gone += n;
 }
 
-/* Lets go what stands before the root. Ends with no input, or in another state than S_LEAD and
- * S_BOM. */
+/* Lets go what stands before the root. Ends with no input, or in another state than FRAME_S_LEAD and
+ * FRAME_S_BOM. */
 static void skip_lead(struct frame *f, struct str *in)
 {
-    while (in->n != 0 && (f->state == S_LEAD || f->state == S_BOM)) {
+    while (in->n != 0 && (f->state == FRAME_S_LEAD || f->state == FRAME_S_BOM)) {
         char c = in->p[0];
-        if (f->state == S_BOM) {
-            f->state = c != bom_bytes[f->match] ? S_BAD : ++f->match == 3 ? S_LEAD : S_BOM;
-            if (f->state == S_BAD)
+        if (f->state == FRAME_S_BOM) {
+            f->state = c != bom_bytes[f->match] ? FRAME_S_BAD
+                       : ++f->match == 3        ? FRAME_S_LEAD
+                                                : FRAME_S_BOM;
+            if (f->state == FRAME_S_BAD)
                 return;
         } else if (c == bom_bytes[0] && !f->bom && !f->decl) {
             f->bom = true;
             f->match = 1;
-            f->state = S_BOM;
+            f->state = FRAME_S_BOM;
         } else if (c == '<') {
-            f->state = S_LT;
+            f->state = FRAME_S_LT;
             f->tag_at = 0;
             f->seen = 1;
             return;
@@ -62,7 +64,7 @@ static void skip_lead(struct frame *f, struct str *in)
             next_message(f);
             continue;
         } else if (!frame_is_space(c)) {
-            f->state = S_BAD;
+            f->state = FRAME_S_BAD;
             return;
         }
         drop(f, in, 1);
@@ -73,7 +75,7 @@ static void skip_lead(struct frame *f, struct str *in)
 static enum err finish(const struct frame *f, struct str in, size_t to, struct str *msg)
 {
     *msg = str_sub(in, 0, to);
-    if (f->state == S_AFTER) {
+    if (f->state == FRAME_S_AFTER) {
         while (msg->p[msg->n - 1] != '>')
             msg->n--;
         return ERR_OK;
@@ -93,8 +95,8 @@ enum err frame_next(struct frame *f, const struct frame_limits *lim, struct str 
            lim->depth > FRAME_TOP_DEPTH);
     for (;;) {
         skip_lead(f, in);
-        if (f->state == S_DEAD || f->gone > f->max) {
-            f->state = S_DEAD;
+        if (f->state == FRAME_S_DEAD || f->gone > f->max) {
+            f->state = FRAME_S_DEAD;
             return ERR_TOO_LONG;
         }
         if (in->n == 0)
@@ -104,11 +106,11 @@ enum err frame_next(struct frame *f, const struct frame_limits *lim, struct str 
         const char *zero = fresh != 0 ? memchr(in->p + f->seen, '\0', fresh) : NULL;
         size_t to = zero != NULL ? (size_t)(zero - in->p) : in->n;
         if (f->gone + to > f->max) {
-            f->state = S_DEAD;
+            f->state = FRAME_S_DEAD;
             return ERR_TOO_LONG;
         }
         size_t stop = frame_scan(f, lim, in->p, f->seen, to);
-        if (f->state == S_LEAD) { /* behind a declaration */
+        if (f->state == FRAME_S_LEAD) { /* behind a declaration */
             drop(f, in, stop);
             f->seen = 0;
             continue;
@@ -120,7 +122,7 @@ enum err frame_next(struct frame *f, const struct frame_limits *lim, struct str 
             return e;
         }
         f->seen = to;
-        if (f->state == S_BAD && to > FRAME_KEEP_BAD) {
+        if (f->state == FRAME_S_BAD && to > FRAME_KEEP_BAD) {
             f->gone += to - FRAME_KEEP_BAD;
             f->seen = in->n = FRAME_KEEP_BAD;
         }

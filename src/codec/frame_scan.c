@@ -113,18 +113,18 @@ static inline const char *step_lt(struct frame *f, const char *base, const char 
     char c = *p;
     f->name_at = (uint32_t)(p - base);
     if ((class_of(c) & C_START) != 0)
-        f->state = S_NAME;
+        f->state = FRAME_S_NAME;
     else if (c == '/' && f->depth != 0)
-        f->state = S_END;
+        f->state = FRAME_S_END;
     else if (c == '!' && f->depth != 0)
-        f->state = S_CDATA_OPEN;
+        f->state = FRAME_S_CDATA_OPEN;
     else if (c == '?' && f->tag_at == 0 && f->depth == 0 && !f->decl)
-        f->state = S_DECL;
+        f->state = FRAME_S_DECL;
     else
-        f->state = S_BAD;
+        f->state = FRAME_S_BAD;
     f->attrs = 0;
     f->match = 0;
-    return f->state == S_NAME ? p : p + 1;
+    return f->state == FRAME_S_NAME ? p : p + 1;
 }
 
 /* At a > or /> that ends a start tag; p stands on the >. */
@@ -132,21 +132,21 @@ static inline void tag_done(struct frame *f, const struct frame_limits *lim, con
                             const char *p, bool empty)
 {
     if ((size_t)(p - base) - f->tag_at >= lim->tag || f->depth >= lim->depth)
-        f->state = S_BAD;
+        f->state = FRAME_S_BAD;
     else if (!empty) {
         f->depth++;
-        f->state = S_TEXT;
+        f->state = FRAME_S_TEXT;
     } else
-        f->state = f->depth == 0 ? S_AFTER : S_TEXT;
+        f->state = f->depth == 0 ? FRAME_S_AFTER : FRAME_S_TEXT;
 }
 
 static inline void end_tag_done(struct frame *f, const struct frame_limits *lim, const char *base,
                                 const char *p)
 {
     if ((size_t)(p - base) - f->tag_at >= lim->tag)
-        f->state = S_BAD;
+        f->state = FRAME_S_BAD;
     else
-        f->state = --f->depth == 0 ? S_AFTER : S_TEXT;
+        f->state = --f->depth == 0 ? FRAME_S_AFTER : FRAME_S_TEXT;
 }
 
 static inline bool name_too_long(const struct frame *f, const char *base, const char *p)
@@ -162,15 +162,15 @@ static inline const char *step_in_tag(struct frame *f, const struct frame_limits
     if (c == '>')
         tag_done(f, lim, base, p, false);
     else if (c == '/')
-        f->state = S_SLASH;
+        f->state = FRAME_S_SLASH;
     else if (class_of(c) == C_SPACE)
-        f->state = S_GAP;
+        f->state = FRAME_S_GAP;
     else if (gap && (class_of(c) & C_START) != 0 && f->attrs < lim->attrs) {
         f->attrs++;
         f->name_at = (uint32_t)(p - base);
-        f->state = S_ATTR;
+        f->state = FRAME_S_ATTR;
     } else
-        f->state = S_BAD;
+        f->state = FRAME_S_BAD;
     return p + 1;
 }
 
@@ -181,17 +181,19 @@ static inline const char *step_name(struct frame *f, const struct frame_limits *
     if (p == end)
         return p;
     if (name_too_long(f, base, p)) {
-        f->state = S_BAD;
+        f->state = FRAME_S_BAD;
         return p;
     }
-    if (f->state == S_NAME)
+    if (f->state == FRAME_S_NAME)
         return step_in_tag(f, lim, base, p, false);
-    if (f->state == S_ATTR)
-        f->state = *p == '=' ? S_EQ : class_of(*p) == C_SPACE ? S_ATTR_GAP : S_BAD;
+    if (f->state == FRAME_S_ATTR)
+        f->state = *p == '='                 ? FRAME_S_EQ
+                   : class_of(*p) == C_SPACE ? FRAME_S_ATTR_GAP
+                                             : FRAME_S_BAD;
     else if (*p == '>')
         end_tag_done(f, lim, base, p);
     else
-        f->state = class_of(*p) == C_SPACE ? S_END_GAP : S_BAD;
+        f->state = class_of(*p) == C_SPACE ? FRAME_S_END_GAP : FRAME_S_BAD;
     return p + 1;
 }
 
@@ -202,7 +204,7 @@ static inline const char *step_value(struct frame *f, const char *p, const char 
         p++;
     if (p == end)
         return p;
-    f->state = *p == '<' ? S_BAD : S_VALUE_END;
+    f->state = *p == '<' ? FRAME_S_BAD : FRAME_S_VALUE_END;
     return p + 1;
 }
 
@@ -214,18 +216,18 @@ static const char *step_gap(struct frame *f, const struct frame_limits *lim, con
     p = skip_class(p, end, C_SPACE);
     if (p == end)
         return p;
-    if (f->state == S_GAP)
+    if (f->state == FRAME_S_GAP)
         return step_in_tag(f, lim, base, p, true);
-    if (f->state == S_ATTR_GAP)
-        f->state = *p == '=' ? S_EQ : S_BAD;
-    else if (f->state == S_END_GAP) {
+    if (f->state == FRAME_S_ATTR_GAP)
+        f->state = *p == '=' ? FRAME_S_EQ : FRAME_S_BAD;
+    else if (f->state == FRAME_S_END_GAP) {
         if (*p == '>')
             end_tag_done(f, lim, base, p);
         else
-            f->state = S_BAD;
+            f->state = FRAME_S_BAD;
     } else {
         f->quote = *p;
-        f->state = *p == '"' || *p == '\'' ? S_VALUE : S_BAD;
+        f->state = *p == '"' || *p == '\'' ? FRAME_S_VALUE : FRAME_S_BAD;
     }
     return p + 1;
 }
@@ -236,21 +238,21 @@ static const char *step_text(struct frame *f, const char *base, const char *p, c
     if (p == NULL)
         return end;
     f->tag_at = (uint32_t)(p - base);
-    f->state = S_LT;
+    f->state = FRAME_S_LT;
     return p + 1;
 }
 
 static const char *step_cdata(struct frame *f, const char *p, const char *end)
 {
-    if (f->state == S_CDATA) {
+    if (f->state == FRAME_S_CDATA) {
         p = memchr(p, ']', (size_t)(end - p));
         if (p == NULL)
             return end;
-        f->state = S_CDATA_1;
-    } else if (f->state == S_CDATA_1)
-        f->state = *p == ']' ? S_CDATA_2 : S_CDATA;
+        f->state = FRAME_S_CDATA_1;
+    } else if (f->state == FRAME_S_CDATA_1)
+        f->state = *p == ']' ? FRAME_S_CDATA_2 : FRAME_S_CDATA;
     else if (*p != ']')
-        f->state = *p == '>' ? S_TEXT : S_CDATA;
+        f->state = *p == '>' ? FRAME_S_TEXT : FRAME_S_CDATA;
     return p + 1;
 }
 
@@ -258,28 +260,28 @@ static const char *step_cdata(struct frame *f, const char *p, const char *end)
 static const char *step_other(struct frame *f, const char *base, const char *p, const char *end)
 {
     switch ((enum frame_state)f->state) {
-    case S_DECL:
+    case FRAME_S_DECL:
         p = memchr(p, '>', (size_t)(end - p));
         if ((size_t)((p != NULL ? p : end) - base) >= FRAME_MAX_DECL)
-            f->state = S_BAD;
-        if (p == NULL || f->state == S_BAD)
+            f->state = FRAME_S_BAD;
+        if (p == NULL || f->state == FRAME_S_BAD)
             return end;
         f->decl = true;
-        f->state = decl_ok((struct str){base, (size_t)(p + 1 - base)}) ? S_LEAD : S_BAD;
+        f->state = decl_ok((struct str){base, (size_t)(p + 1 - base)}) ? FRAME_S_LEAD : FRAME_S_BAD;
         return p + 1;
-    case S_END:
+    case FRAME_S_END:
         f->name_at = (uint32_t)(p - base);
-        f->state = (class_of(*p) & C_START) != 0 ? S_END_NAME : S_BAD;
+        f->state = (class_of(*p) & C_START) != 0 ? FRAME_S_END_NAME : FRAME_S_BAD;
         return p;
-    case S_CDATA_OPEN:
-        f->state = *p == cdata_open[f->match++] ? S_CDATA_OPEN : S_BAD;
-        if (f->match == sizeof cdata_open - 1 && f->state != S_BAD)
-            f->state = S_CDATA;
+    case FRAME_S_CDATA_OPEN:
+        f->state = *p == cdata_open[f->match++] ? FRAME_S_CDATA_OPEN : FRAME_S_BAD;
+        if (f->match == sizeof cdata_open - 1 && f->state != FRAME_S_BAD)
+            f->state = FRAME_S_CDATA;
         return p + 1;
-    case S_AFTER:
+    case FRAME_S_AFTER:
         p = skip_class(p, end, C_SPACE);
         if (p != end)
-            f->state = S_BAD;
+            f->state = FRAME_S_BAD;
         return p;
     default:
         return step_cdata(f, p, end);
@@ -293,40 +295,40 @@ size_t frame_scan(struct frame *f, const struct frame_limits *lim, const char *b
     const char *end = base + to;
     while (p < end) {
         switch ((enum frame_state)f->state) {
-        case S_LT:
+        case FRAME_S_LT:
             p = step_lt(f, base, p);
             break;
-        case S_NAME:
-        case S_ATTR:
-        case S_END_NAME:
+        case FRAME_S_NAME:
+        case FRAME_S_ATTR:
+        case FRAME_S_END_NAME:
             p = step_name(f, lim, base, p, end);
             break;
-        case S_GAP:
-        case S_ATTR_GAP:
-        case S_EQ:
-        case S_END_GAP:
+        case FRAME_S_GAP:
+        case FRAME_S_ATTR_GAP:
+        case FRAME_S_EQ:
+        case FRAME_S_END_GAP:
             p = step_gap(f, lim, base, p, end);
             break;
-        case S_VALUE:
+        case FRAME_S_VALUE:
             p = step_value(f, p, end);
             break;
-        case S_VALUE_END:
+        case FRAME_S_VALUE_END:
             p = step_in_tag(f, lim, base, p, false);
             break;
-        case S_SLASH:
+        case FRAME_S_SLASH:
             if (*p == '>')
                 tag_done(f, lim, base, p, true);
             else
-                f->state = S_BAD;
+                f->state = FRAME_S_BAD;
             p++;
             break;
-        case S_TEXT:
+        case FRAME_S_TEXT:
             p = step_text(f, base, p, end);
             break;
-        case S_LEAD:
-        case S_BOM:
-        case S_BAD:
-        case S_DEAD:
+        case FRAME_S_LEAD:
+        case FRAME_S_BOM:
+        case FRAME_S_BAD:
+        case FRAME_S_DEAD:
             return (size_t)(p - base);
         default:
             p = step_other(f, base, p, end);

@@ -104,7 +104,7 @@ static bool step_start(struct http1 *h, struct str *in, struct str *piece, enum 
     }
     if (h->skipped == 1 || (http1_class[(unsigned char)c] & HTTP1_C_TOKEN) == 0)
         return http1_bad(h, 400, "no request", ev);
-    h->state = S_HEAD;
+    h->state = HTTP1_S_HEAD;
     return false;
 }
 
@@ -159,7 +159,7 @@ static bool step_head(struct http1 *h, struct str *in, struct str *piece, enum h
         bool method = why == HPE_INVALID_METHOD || why == HPE_INVALID_CONSTANT;
         return method ? http1_bad(h, 501, "method", ev) : http1_disagree(h, ev);
     }
-    h->state = S_READY;
+    h->state = HTTP1_S_READY;
     *ev = HTTP1_HEAD;
     return true;
 }
@@ -172,7 +172,7 @@ static bool step_ready(struct http1 *h, struct str *in, struct str *piece, enum 
     if (r->length > 0 && (uint64_t)r->length > h->max_body)
         return http1_bad(h, 413, "body too long", ev);
     h->left = r->length > 0 ? (uint64_t)r->length : 0;
-    h->state = r->chunked ? S_CHUNK : h->left != 0 ? S_LENGTH : S_DONE;
+    h->state = r->chunked ? HTTP1_S_CHUNK : h->left != 0 ? HTTP1_S_LENGTH : HTTP1_S_DONE;
     return false;
 }
 
@@ -193,16 +193,16 @@ static bool step_bad(struct http1 *h, struct str *in, struct str *piece, enum ht
 enum http1_event http1_feed(struct http1 *h, struct str *in, struct str *piece)
 {
     static bool (*const steps[])(struct http1 *, struct str *, struct str *, enum http1_event *) = {
-        [S_START] = step_start,
-        [S_HEAD] = step_head,
-        [S_READY] = step_ready,
-        [S_LENGTH] = http1_step_length,
-        [S_CHUNK] = http1_step_chunk,
-        [S_DATA] = http1_step_data,
-        [S_TRAILER] = http1_step_trailer,
-        [S_DATA_END] = http1_step_data_end,
-        [S_DONE] = step_done,
-        [S_BAD] = step_bad,
+        [HTTP1_S_START] = step_start,
+        [HTTP1_S_HEAD] = step_head,
+        [HTTP1_S_READY] = step_ready,
+        [HTTP1_S_LENGTH] = http1_step_length,
+        [HTTP1_S_CHUNK] = http1_step_chunk,
+        [HTTP1_S_DATA] = http1_step_data,
+        [HTTP1_S_TRAILER] = http1_step_trailer,
+        [HTTP1_S_DATA_END] = http1_step_data_end,
+        [HTTP1_S_DONE] = step_done,
+        [HTTP1_S_BAD] = step_bad,
     };
     enum http1_event ev;
     *piece = STR_NONE;
@@ -244,7 +244,7 @@ void http1_next(struct http1 *h)
     h->line_n = h->lines = 0;
     h->extensions = h->trailer = h->trailers = 0;
     h->skipped = 0;
-    h->state = S_START;
+    h->state = HTTP1_S_START;
 }
 
 void http1_free(struct http1 **h)
@@ -264,7 +264,7 @@ void http1_max_body(struct http1 *h, uint64_t most)
 
 bool http1_begun(const struct http1 *h)
 {
-    return h->state != S_START && h->state != S_DONE;
+    return h->state != HTTP1_S_START && h->state != HTTP1_S_DONE;
 }
 
 const struct http1_request *http1_request(const struct http1 *h)

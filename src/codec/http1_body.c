@@ -22,7 +22,7 @@ bool http1_step_length(struct http1 *h, struct str *in, struct str *piece, enum 
     if (!take_piece(h, in, piece) || h->ll_end != (h->left == 0))
         return http1_disagree(h, ev);
     if (h->left == 0)
-        h->state = S_DONE;
+        h->state = HTTP1_S_DONE;
     *ev = HTTP1_BODY;
     return true;
 }
@@ -34,7 +34,7 @@ bool http1_step_data(struct http1 *h, struct str *in, struct str *piece, enum ht
     if (!take_piece(h, in, piece) || h->ll_end)
         return http1_disagree(h, ev);
     if (h->left == 0)
-        h->state = S_DATA_END;
+        h->state = HTTP1_S_DATA_END;
     *ev = HTTP1_BODY;
     return true;
 }
@@ -81,9 +81,10 @@ static bool need_line(struct http1 *h, struct str *in, size_t max, struct str *l
     case LINE_LONG:
         break;
     }
-    if (h->state == S_TRAILER)
+    if (h->state == HTTP1_S_TRAILER)
         return http1_bad(h, 431, "trailer too long", ev);
-    return http1_bad(h, 400, h->state == S_CHUNK ? "chunk line too long" : "end of a chunk", ev);
+    return http1_bad(h, 400, h->state == HTTP1_S_CHUNK ? "chunk line too long" : "end of a chunk",
+                     ev);
 }
 
 bool http1_step_chunk(struct http1 *h, struct str *in, struct str *piece, enum http1_event *ev)
@@ -108,7 +109,7 @@ bool http1_step_chunk(struct http1 *h, struct str *in, struct str *piece, enum h
         return http1_bad(h, 413, "body too long", ev);
     h->left = h->ll_length;
     h->body += h->left;
-    h->state = h->left != 0 ? S_DATA : S_TRAILER;
+    h->state = h->left != 0 ? HTTP1_S_DATA : HTTP1_S_TRAILER;
     return false;
 }
 
@@ -121,7 +122,7 @@ bool http1_step_data_end(struct http1 *h, struct str *in, struct str *piece, enu
     buf_clear(&h->line);
     if (!http1_second_feed(h, STR("\r\n")) || h->ll_end)
         return http1_disagree(h, ev);
-    h->state = S_CHUNK;
+    h->state = HTTP1_S_CHUNK;
     return false;
 }
 
@@ -143,6 +144,6 @@ bool http1_step_trailer(struct http1 *h, struct str *in, struct str *piece, enum
         return false;
     if (!http1_second_feed(h, STR("\r\n")) || !h->ll_end)
         return http1_disagree(h, ev);
-    h->state = S_DONE;
+    h->state = HTTP1_S_DONE;
     return false;
 }

@@ -8,16 +8,16 @@
 #include "codec/http1_priv.h"
 
 enum http1_state {
-    S_START,
-    S_HEAD,
-    S_READY,
-    S_LENGTH,
-    S_CHUNK,
-    S_DATA,
-    S_DATA_END,
-    S_TRAILER,
-    S_DONE,
-    S_BAD
+    HTTP1_S_START,
+    HTTP1_S_HEAD,
+    HTTP1_S_READY,
+    HTTP1_S_LENGTH,
+    HTTP1_S_CHUNK,
+    HTTP1_S_DATA,
+    HTTP1_S_DATA_END,
+    HTTP1_S_TRAILER,
+    HTTP1_S_DONE,
+    HTTP1_S_BAD
 };
 
 struct http1 {
@@ -48,7 +48,7 @@ struct http1 {
 static inline bool http1_bad(struct http1 *h, int status, const char *why, enum http1_event *ev)
 {
     (void)http1_refuse(&h->bad, status, why);
-    h->state = S_BAD;
+    h->state = HTTP1_S_BAD;
     *ev = HTTP1_BAD;
     return true;
 }
@@ -56,7 +56,7 @@ static inline bool http1_bad(struct http1 *h, int status, const char *why, enum 
 /* The same, after a check has filled h->bad. */
 static inline bool http1_was_bad(struct http1 *h, enum http1_event *ev)
 {
-    h->state = S_BAD;
+    h->state = HTTP1_S_BAD;
     *ev = HTTP1_BAD;
     return true;
 }

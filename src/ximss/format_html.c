@@ -62,27 +62,27 @@ static bool are_apart(const struct format *f, const struct digest_part *p, uint3
 static enum format_role role_of(const struct format *f, const struct digest_part *p)
 {
     if (p->kind == DIGEST_MULTIPART)
-        return ROLE_HIDDEN;
+        return FORMAT_ROLE_HIDDEN;
     if (p->index == f->html)
-        return ROLE_HTML;
+        return FORMAT_ROLE_HTML;
     if (f->html != FORMAT_NO_PART && are_apart(f, p, f->html, "alternative"))
-        return ROLE_HIDDEN;
+        return FORMAT_ROLE_HIDDEN;
     if (f->html != FORMAT_NO_PART && p->content_id.n != 0 && str_eq(p->type, STR("image")) &&
         are_apart(f, p, f->html, "related"))
-        return ROLE_HIDDEN;
+        return FORMAT_ROLE_HIDDEN;
     if (p->kind != DIGEST_TEXT_PART || str_ieq(p->disposition, STR("attachment")))
-        return ROLE_ATTACHED;
+        return FORMAT_ROLE_ATTACHED;
     if (is_html(p) && p->has_plain)
-        return f->html == FORMAT_NO_PART ? ROLE_HIDDEN : ROLE_ATTACHED;
+        return f->html == FORMAT_NO_PART ? FORMAT_ROLE_HIDDEN : FORMAT_ROLE_ATTACHED;
     if (is_html(p))
-        return f->html == FORMAT_NO_PART ? ROLE_TEXT : ROLE_ATTACHED;
-    return p->index == 0 || is(p, "text", "plain") ? ROLE_TEXT : ROLE_ATTACHED;
+        return f->html == FORMAT_NO_PART ? FORMAT_ROLE_TEXT : FORMAT_ROLE_ATTACHED;
+    return p->index == 0 || is(p, "text", "plain") ? FORMAT_ROLE_TEXT : FORMAT_ROLE_ATTACHED;
 }
 
 static void give_roles(struct format *f)
 {
     struct digest_part p;
-    memset(f->roles, ROLE_HIDDEN, f->b.count);
+    memset(f->roles, FORMAT_ROLE_HIDDEN, f->b.count);
     for (uint32_t i = 0; i < f->b.count; i = step(&p)) {
         p = digest_part_at(&f->b, i);
         f->roles[i] = (uint8_t)role_of(f, &p);
@@ -257,7 +257,7 @@ enum err format_open(struct session *s, struct str folder, uint32_t uid, struct 
 
 bool format_wants_clean(const struct format *f)
 {
-    return f->html != FORMAT_NO_PART && f->stage == STAGE_HEAD && f->clean.n == 0;
+    return f->html != FORMAT_NO_PART && f->stage == FORMAT_STAGE_HEAD && f->clean.n == 0;
 }
 
 void format_job(struct format *f, struct buf *job)

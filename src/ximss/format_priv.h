@@ -11,13 +11,19 @@
 
 /* What becomes of a part. */
 enum format_role {
-    ROLE_HIDDEN, /* an alternative of what is shown, an image in it, or a frame of other parts */
-    ROLE_TEXT,
-    ROLE_HTML, /* the clean form stands for it */
-    ROLE_ATTACHED,
+    FORMAT_ROLE_HIDDEN, /* an alternative of what is shown, an image in it, or a frame of other parts */
+    FORMAT_ROLE_TEXT,
+    FORMAT_ROLE_HTML, /* the clean form stands for it */
+    FORMAT_ROLE_ATTACHED,
 };
 
-enum format_stage { STAGE_HEAD, STAGE_TEXT, STAGE_ATTACHED, STAGE_END, STAGE_DONE };
+enum format_stage {
+    FORMAT_STAGE_HEAD,
+    FORMAT_STAGE_TEXT,
+    FORMAT_STAGE_ATTACHED,
+    FORMAT_STAGE_END,
+    FORMAT_STAGE_DONE
+};
 
 #define FORMAT_NO_PART UINT32_MAX
 

@@ -84,14 +84,14 @@ static void put_head(struct format *f, struct buf *out)
             put_addresses(out, names[i], &field);
     }
     buf_lit(out, "</tbody></table><div class=\"samoware-RFC822-body\">");
-    f->stage = STAGE_TEXT;
+    f->stage = FORMAT_STAGE_TEXT;
 }
 
 /* --- text and attachments */
 
 static struct str text_of(const struct format *f, const struct digest_part *p)
 {
-    if (f->roles[p->index] == ROLE_HTML)
+    if (f->roles[p->index] == FORMAT_ROLE_HTML)
         return buf_slice(&f->clean);
     return str_eq(p->subtype, STR("html")) && str_eq(p->type, STR("text")) ? p->plain : p->text;
 }
@@ -99,7 +99,7 @@ static struct str text_of(const struct format *f, const struct digest_part *p)
 /* One piece of the text at hand; its end when all of it, or all that may come, is written. */
 static void put_text(struct format *f, struct buf *out, const struct digest_part *p)
 {
-    bool html = f->roles[p->index] == ROLE_HTML;
+    bool html = f->roles[p->index] == FORMAT_ROLE_HTML;
     struct str rest = text_of(f, p);
     rest = str_sub(rest, f->at, rest.n);
     if (!f->opened) {
@@ -147,29 +147,29 @@ static void put_part(struct format *f, struct buf *out)
 {
     struct digest_part p = digest_part_at(&f->b, f->part);
     enum format_role role = (enum format_role)f->roles[f->part];
-    if (f->stage == STAGE_TEXT && (role == ROLE_TEXT || role == ROLE_HTML)) {
+    if (f->stage == FORMAT_STAGE_TEXT && (role == FORMAT_ROLE_TEXT || role == FORMAT_ROLE_HTML)) {
         put_text(f, out, &p);
         return;
     }
-    if (f->stage == STAGE_ATTACHED && role == ROLE_ATTACHED)
+    if (f->stage == FORMAT_STAGE_ATTACHED && role == FORMAT_ROLE_ATTACHED)
         put_attachment(f, out, &p);
     f->part++;
 }
 
 static void put_next(struct format *f, struct buf *out)
 {
-    if (f->stage == STAGE_HEAD) {
+    if (f->stage == FORMAT_STAGE_HEAD) {
         put_head(f, out);
-    } else if (f->stage == STAGE_END) {
+    } else if (f->stage == FORMAT_STAGE_END) {
         buf_lit(out, "</body></html>");
-        f->stage = STAGE_DONE;
+        f->stage = FORMAT_STAGE_DONE;
     } else if (f->part < f->b.count) {
         put_part(f, out);
     } else {
         f->part = 0;
-        if (f->stage == STAGE_TEXT)
+        if (f->stage == FORMAT_STAGE_TEXT)
             buf_lit(out, "</div>");
-        f->stage = f->stage == STAGE_TEXT ? STAGE_ATTACHED : STAGE_END;
+        f->stage = f->stage == FORMAT_STAGE_TEXT ? FORMAT_STAGE_ATTACHED : FORMAT_STAGE_END;
     }
 }
 
@@ -178,8 +178,8 @@ enum err format_write(struct format *f, struct buf *out, size_t slice)
     size_t full = out->n + slice;
     if (format_wants_clean(f)) /* nobody could, or would, clean it */
         format_cleaned(f, ERR_TIMEOUT, STR_NONE);
-    while (f->stage != STAGE_DONE && out->n < full && !out->failed)
+    while (f->stage != FORMAT_STAGE_DONE && out->n < full && !out->failed)
         put_next(f, out);
     enum err e = buf_err(out);
-    return e != ERR_OK ? e : f->stage == STAGE_DONE ? ERR_OK : ERR_MORE;
+    return e != ERR_OK ? e : f->stage == FORMAT_STAGE_DONE ? ERR_OK : ERR_MORE;
 }
