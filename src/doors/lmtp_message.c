@@ -85,7 +85,7 @@ static void deliver_bank(struct lmtp_conn *c, uint32_t first)
     uint32_t seq = lmtp_seq(d), count = 0, end = first;
     for (; end < c->nrcpt && count < IPC_DELIVER_MAX; end++)
         count += c->rcpt[end].bank == bank && c->rcpt[end].seq == 0;
-    buf_init(&b, c->body.n + 64 + count * 8u);
+    buf_init(&b, 8 + count * 8u);
     ipc_put_u32(&b, bank);
     ipc_put_u32(&b, count);
     for (uint32_t i = first; i < end; i++) {
@@ -95,9 +95,8 @@ static void deliver_bank(struct lmtp_conn *c, uint32_t first)
             c->rcpt[i].result = ERR_INTERNAL;
         }
     }
-    buf_str(&b, buf_slice(&c->body));
     if (k != NULL && buf_err(&b) == ERR_OK && idmap_put(&d->waits, seq, c) == ERR_OK) {
-        bus_put(k, IPC_DELIVER, 0, seq, buf_slice(&b));
+        bus_put_joined(k, IPC_DELIVER, 0, seq, buf_slice(&b), buf_slice(&c->body));
         c->waiting++;
     }
     buf_free(&b);

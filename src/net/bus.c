@@ -5,14 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
-
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
+#include "net/memfd.h"
 
 struct bus_packet {
     struct bus_packet *next;
@@ -150,32 +147,57 @@ static void add_item(struct bus_peer *p, const struct ipc_item *it, int fd)
         p->open_fds[p->open_nfds++] = fd;
 }
 
-void bus_send(struct bus_peer *p, const struct ipc_item *it)
+static void add_with_fd(struct bus_peer *p, const struct ipc_item *it, int fd)
 {
-    struct ipc_item copy = *it;
-    int fd = -1;
-    if (p->fd < 0 || p->broken)
-        return;
-    if (it->fd >= 0) {
-        BUG_IF(ipc_type_fd(it->type) != IPC_FD);
-        fd = fcntl(it->fd, F_DUPFD_CLOEXEC, 0);
-    } else if (it->body.n > IPC_INLINE_MAX && ipc_type_fd(it->type) == IPC_MEMFD) {
-        fd = bus_memfd("ximssd-packet", it->body);
-        copy.body = STR_NONE;
-        copy.flags |= IPC_FLAG_MEMFD;
-    } else {
-        add_item(p, &copy, -1);
-        return;
-    }
     if (fd < 0)
         break_peer(p, "no descriptor for a packet");
     else
-        add_item(p, &copy, fd);
+        add_item(p, it, fd);
+}
+
+/* `tail` stands behind the item's own body. */
+static void add_with_memfd(struct bus_peer *p, const struct ipc_item *it, struct str tail)
+{
+    struct ipc_item copy = *it;
+    copy.body = STR_NONE;
+    copy.flags |= IPC_FLAG_MEMFD;
+    add_with_fd(p, &copy, memfd_make_joined("ximssd-packet", it->body, tail));
+}
+
+void bus_send(struct bus_peer *p, const struct ipc_item *it)
+{
+    if (p->fd < 0 || p->broken)
+        return;
+    BUG_IF(it->fd >= 0 && ipc_type_fd(it->type) != IPC_FD);
+    if (it->fd >= 0)
+        add_with_fd(p, it, fcntl(it->fd, F_DUPFD_CLOEXEC, 0));
+    else if (it->body.n > IPC_INLINE_MAX && ipc_type_fd(it->type) == IPC_MEMFD)
+        add_with_memfd(p, it, STR_NONE);
+    else
+        add_item(p, it, -1);
 }
 
 void bus_put(struct bus_peer *p, enum ipc_type t, uint32_t id, uint32_t seq, struct str body)
 {
     bus_send(p, &(struct ipc_item){.type = t, .id = id, .seq = seq, .body = body, .fd = -1});
+}
+
+void bus_put_joined(struct bus_peer *p, enum ipc_type t, uint32_t id, uint32_t seq, struct str head,
+                    struct str tail)
+{
+    struct ipc_item it = {.type = t, .id = id, .seq = seq, .body = head, .fd = -1};
+    char joined[IPC_INLINE_MAX];
+    if (head.n + tail.n > sizeof joined) {
+        if (p->fd >= 0 && !p->broken)
+            add_with_memfd(p, &it, tail);
+        return;
+    }
+    if (head.n != 0)
+        memcpy(joined, head.p, head.n);
+    if (tail.n != 0)
+        memcpy(joined + head.n, tail.p, tail.n);
+    it.body = (struct str){joined, head.n + tail.n};
+    bus_send(p, &it);
 }
 
 static ssize_t send_packet(int fd, const char *bytes, size_t n, const int *fds, uint32_t nfds)
@@ -254,54 +276,6 @@ size_t bus_unsent(const struct bus_peer *p)
     return p->queued + p->open.n;
 }
 
-bool bus_memfd_seal(int fd)
-{
-    return fcntl(fd, F_ADD_SEALS, SEALS) == 0;
-}
-
-int bus_memfd(const char *name, struct str bytes)
-{
-    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    size_t done = 0;
-    while (fd >= 0 && done < bytes.n) {
-        ssize_t n = write(fd, bytes.p + done, bytes.n - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        done += (size_t)n;
-    }
-    if (fd >= 0 && done == bytes.n && bus_memfd_seal(fd))
-        return fd;
-    log_write(LOG_FAILURES, "BUS", 0, NULL, "memfd: %s", strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return -1;
-}
-
-struct str bus_memfd_map(int fd, uint64_t max)
-{
-    struct stat st;
-    int seals = fcntl(fd, F_GET_SEALS);
-    if (seals < 0 || (seals & (F_SEAL_SHRINK | F_SEAL_WRITE)) != (F_SEAL_SHRINK | F_SEAL_WRITE))
-        return STR_NONE;
-    if (fstat(fd, &st) != 0 || st.st_size < 0 || (uint64_t)st.st_size > max)
-        return STR_NONE;
-    if (st.st_size == 0)
-        return STR("");
-    void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    return p != MAP_FAILED ? (struct str){p, (size_t)st.st_size} : STR_NONE;
-}
-
-void bus_memfd_unmap(struct str bytes)
-{
-    void *p;
-    if (bytes.n == 0)
-        return;
-    memcpy(&p, &bytes.p, sizeof p);
-    munmap(p, bytes.n);
-}
-
 /* The descriptors that came with a packet; each is taken by one item. */
 struct fd_list {
     int fds[IPC_PACKET_FDS];
@@ -341,12 +315,12 @@ static enum err give_item(struct bus_peer *p, struct ipc_item *it, struct fd_lis
         p->on_item(p, it);
         return ERR_OK;
     }
-    it->body = bus_memfd_map(fd, IPC_LARGE_MAX);
+    it->body = memfd_map(fd, IPC_LARGE_MAX);
     close(fd);
     if (it->body.p == NULL)
         return ERR_PACKET;
     p->on_item(p, it);
-    bus_memfd_unmap(it->body);
+    memfd_unmap(it->body);
     return ERR_OK;
 }
 

@@ -57,6 +57,9 @@ enum err bus_pair(int fds[2]) CHECKED;
 void bus_send(struct bus_peer *p, const struct ipc_item *it);
 /* The same for the common case. */
 void bus_put(struct bus_peer *p, enum ipc_type t, uint32_t id, uint32_t seq, struct str body);
+/* A body of a MEMFD type in two parts, for who would otherwise copy a large one to put something before it. */
+void bus_put_joined(struct bus_peer *p, enum ipc_type t, uint32_t id, uint32_t seq, struct str head,
+                    struct str tail);
 
 /* Sends what can be sent now. ERR_OK: all gone; ERR_AGAIN: call again when writable; ERR_NET: gone or broken. */
 enum err bus_flush(struct bus_peer *p) CHECKED;
@@ -65,11 +68,3 @@ enum err bus_read(struct bus_peer *p, unsigned packets) CHECKED;
 
 /* Bytes not yet given to the kernel. */
 size_t bus_unsent(const struct bus_peer *p);
-
-/* A memfd with these bytes that nobody can change any more; -1 on failure (errno logged). */
-int bus_memfd(const char *name, struct str bytes);
-/* Nobody can change it from now on. For a memfd that was not made in one piece. */
-bool bus_memfd_seal(int fd);
-/* Maps a memfd of at most `max` bytes after looking at its seals; STR_NONE when it is not what it should be. */
-struct str bus_memfd_map(int fd, uint64_t max);
-void bus_memfd_unmap(struct str bytes);

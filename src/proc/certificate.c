@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/bus.h"
+#include "net/memfd.h"
 #include "net/tls.h"
 
 /* own: in state_dir, whose owner must not lead the master anywhere. */
@@ -167,7 +168,7 @@ enum err certificate_load(const struct conf *c, int *fd, uint64_t *cert_bytes)
     *cert_bytes = b.n;
     if (e == ERR_OK)
         e = read_file(p.key, c->tls.certificate.n == 0, &b);
-    if (e == ERR_OK && (*fd = bus_memfd("ximssd-tls", buf_slice(&b))) < 0)
+    if (e == ERR_OK && (*fd = memfd_make("ximssd-tls", buf_slice(&b))) < 0)
         e = ERR_SYS;
     if (b.p != NULL)
         explicit_bzero(b.p, b.n);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "proc/child.h"
+#include "net/memfd.h"
 #include "proc/priv.h"
 
 #define ARENA_OF_CONF ((size_t)16 << 20)
@@ -41,12 +42,12 @@ static void item(struct child *c, struct bus_peer *from, const struct ipc_item *
         child_cannot_start(c, "giving up rights", "see above");
     arena_init(&c->next.arena, ARENA_OF_CONF);
     struct str label = ipc_get_str(&in);
-    struct str text = bus_memfd_map(it->fd, CONF_FILE_MAX + 1);
+    struct str text = memfd_map(it->fd, CONF_FILE_MAX + 1);
     close(it->fd);
     enum err e = text.p != NULL && ipc_in_end(&in) == ERR_OK
                      ? conf_load_text(label, text, &c->next.arena, &conf, &problems)
                      : ERR_PACKET;
-    bus_memfd_unmap(text);
+    memfd_unmap(text);
     say(c, e, &problems);
     child_leave(c, bus_flush(&c->master) == ERR_OK ? 0 : 1); /* there are no rounds before START */
 }

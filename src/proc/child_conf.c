@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "net/memfd.h"
 #include "proc/child.h"
 
 #define ARENA_OF_CONF ((size_t)16 << 20)
@@ -17,13 +18,13 @@ static enum err parse(const struct ipc_item *it, struct child_conf *to)
     struct ipc_in in = {it->body, false};
     arena_init(&to->arena, ARENA_OF_CONF);
     struct str label = arena_str(&to->arena, ipc_get_str(&in));
-    struct str text = bus_memfd_map(it->fd, CONF_FILE_MAX);
+    struct str text = memfd_map(it->fd, CONF_FILE_MAX);
     close(it->fd);
     to->number = it->id;
     if (ipc_in_end(&in) != ERR_OK || text.p == NULL || label.p == NULL)
         return ERR_PACKET;
     enum err e = conf_load_text(label, text, &to->arena, &to->conf, &problems);
-    bus_memfd_unmap(text);
+    memfd_unmap(text);
     return e;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/memfd.h"
 #include "proc/keeper_clean.h"
 #include "proc/settings.h"
 
@@ -63,7 +64,7 @@ static struct str language_of(void *arg, struct str domain)
 /* Before the start. Without them every time is the server's; the master has said why. */
 static void take_zones(struct keeper *k, const struct ipc_item *it)
 {
-    struct str table = bus_memfd_map(it->fd, ZONES_TABLE_MAX);
+    struct str table = memfd_map(it->fd, ZONES_TABLE_MAX);
     close(it->fd);
     if (table.p == NULL || zones_open(&k->zones, table) != ERR_OK)
         log_write(LOG_FAILURES, "KEEPER", 0, NULL, "the table of time zones cannot be used");

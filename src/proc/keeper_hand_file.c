@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "proc/keeper_handover.h"
+#include "net/memfd.h"
 #include "ximss/snapfile.h"
 
 /* --- what the keeper knows of a session */
@@ -216,7 +217,7 @@ int keeper_hand_file(struct keeper *k, uint32_t *sessions)
         e = add_all(k, &o);
     if (e == ERR_OK)
         e = write_head(&o, count, true);
-    if (e == ERR_OK && !bus_memfd_seal(o.fd))
+    if (e == ERR_OK && !memfd_seal(o.fd))
         e = ERR_SYS;
     buf_free(&o.b);
     free(o.entries);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "net/memfd.h"
 #include "proc/gate.h"
 #include "proc/keeper_handover.h"
 #include "ximss/snapfile.h"
@@ -165,7 +166,7 @@ void keeper_take_over(struct child *c)
     struct snapfile f;
     if (k->handed_fd < 0)
         return;
-    struct str bytes = bus_memfd_map(k->handed_fd, SNAPFILE_MAX);
+    struct str bytes = memfd_map(k->handed_fd, SNAPFILE_MAX);
     close(k->handed_fd);
     k->handed_fd = -1;
     if (bytes.p == NULL || snapfile_open(bytes, &f) != ERR_OK) {
@@ -173,7 +174,7 @@ void keeper_take_over(struct child *c)
         child_cannot_start(c, "the sessions of the keeper before", "they cannot be read");
     }
     take_all(k, &f);
-    bus_memfd_unmap(bytes);
+    memfd_unmap(bytes);
     spool_sweep(&k->x.uploads.spool);
     loop_again(c->loop);
 }

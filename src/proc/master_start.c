@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "codec/optag.h"
 #include "net/listen.h"
+#include "net/memfd.h"
 #include "proc/banks.h"
 #include "proc/certificate.h"
 #include "proc/ctl.h"
@@ -43,7 +44,7 @@ enum err master_conf_memfd(const struct conf *c, int *fd)
     struct buf b;
     buf_init(&b, 2 * CONF_FILE_MAX);
     enum err e = conf_effective(c, &b);
-    *fd = e == ERR_OK ? bus_memfd("ximssd-conf", buf_slice(&b)) : -1;
+    *fd = e == ERR_OK ? memfd_make("ximssd-conf", buf_slice(&b)) : -1;
     buf_free(&b);
     return e == ERR_OK && *fd < 0 ? ERR_SYS : e;
 }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/ctlmsg.h"
+#include "net/memfd.h"
 #include "proc/ctl.h"
 #include "proc/master.h"
 #include "proc/settings.h"
@@ -310,7 +311,7 @@ static void start(struct master *m)
         fail(m, e, problems.count != 0 ? problems.list[0].text : STR("no memory"));
         return;
     }
-    r->fd = bus_memfd("ximssd-conf", r->text);
+    r->fd = memfd_make("ximssd-conf", r->text);
     struct master_child *c = checker(m);
     if (r->fd < 0 || master_child_start(c) != ERR_OK) {
         fail(m, ERR_SYS, STR("the file could not be checked; the log says why"));

@@ -14,6 +14,7 @@
 #include "auth/directory.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/memfd.h"
 #include "proc/ctl.h"
 #include "proc/master.h"
 #include "shm/shm_layout.h"
@@ -264,9 +265,9 @@ void upgrade_tick(struct master *m, int64_t now)
 enum err upgrade_resume(struct master *m, int fd)
 {
     struct upgrade *u = &m->upgrade;
-    struct str state = bus_memfd_map(fd, (uint64_t)4 << 20);
+    struct str state = memfd_map(fd, (uint64_t)4 << 20);
     enum err e = state.p != NULL ? upgrade_load(m, state) : ERR_SYS;
-    bus_memfd_unmap(state);
+    memfd_unmap(state);
     close(fd);
     if (e == ERR_OK)
         e = ctl_new(&m->ctl, m, m->conf->server.run_dir.p);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "net/memfd.h"
 #include "proc/logs.h"
 #include "proc/master.h"
 #include "proc/upgrade.h"
@@ -122,7 +123,7 @@ int upgrade_save(struct master *m)
     buf_init(&b, STATE_MAX);
     (void)buf_room(&b, STATE_MAX / 16); /* growing would leave copies of the ticket keys behind */
     if (table != NULL && put_all(&b, m, table) == ERR_OK)
-        fd = bus_memfd("ximssd-state", buf_slice(&b));
+        fd = memfd_make("ximssd-state", buf_slice(&b));
     if (fd >= 0) {
         keep_open(fd, true);
         keep_all(m, table, true);
@@ -209,11 +210,11 @@ static void get_child(struct master *m, struct ipc_in *in)
 static enum err get_conf(struct master *m)
 {
     struct conf_problems problems;
-    struct str text = bus_memfd_map(m->conf_fd, CONF_FILE_MAX);
+    struct str text = memfd_map(m->conf_fd, CONF_FILE_MAX);
     if (text.p == NULL)
         return ERR_SYS;
     enum err e = conf_load_text(STR("(running)"), text, &m->conf_arena, &m->conf, &problems);
-    bus_memfd_unmap(text);
+    memfd_unmap(text);
     return e;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/memfd.h"
 #include "proc/banks.h"
 #include "proc/settings.h"
 #include "proc/worker_ctl.h"
@@ -180,7 +181,7 @@ static void take_certificate(struct worker *w, const struct ipc_item *it)
     struct ipc_in in = {it->body, false};
     uint64_t cert_bytes = ipc_get_u64(&in);
     struct str keys = ipc_get_rest(&in);
-    struct str pem = bus_memfd_map(it->fd, 2 * TLS_PEM_MAX);
+    struct str pem = memfd_map(it->fd, 2 * TLS_PEM_MAX);
     close(it->fd);
     BUG_IF(ipc_in_end(&in) != ERR_OK || (pem.p != NULL && cert_bytes > pem.n));
     if (pem.p == NULL) {
@@ -207,7 +208,7 @@ static void take_certificate(struct worker *w, const struct ipc_item *it)
         w->tls = w->tcp.tls = w->lmtp.tls = fresh;
         w->tls_http = w->http.tls = http;
     }
-    bus_memfd_unmap(pem);
+    memfd_unmap(pem);
 }
 
 /* --- life */

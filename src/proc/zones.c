@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "codec/zone.h"
 #include "net/bus.h"
+#include "net/memfd.h"
 
 #define FOLDER    "/usr/share/zoneinfo"
 #define DEPTH_MAX 3 /* America/Argentina/Ushuaia */
@@ -129,7 +130,7 @@ bool zones_load(int *fd)
     buf_init(&table, ZONES_TABLE_MAX);
     enum err e = load(&table);
     if (e == ERR_OK)
-        *fd = bus_memfd("ximssd-zones", buf_slice(&table));
+        *fd = memfd_make("ximssd-zones", buf_slice(&table));
     buf_free(&table);
     if (*fd < 0)
         log_write(LOG_FAILURES, "MASTER", 0, NULL,

@@ -14,6 +14,7 @@
 #include "codec/xtime.h"
 #include "codec/zone.h"
 #include "net/bus.h"
+#include "net/memfd.h"
 #include "proc/zones.h"
 
 static void answer(const struct zones *z, char *line)
@@ -37,7 +38,7 @@ int main(int argc, char **argv)
     if (!zones_load(&fd))
         return 1;
     int64_t took = clock_mono() - began;
-    if (zones_open(&z, bus_memfd_map(fd, ZONES_TABLE_MAX)) != ERR_OK)
+    if (zones_open(&z, memfd_map(fd, ZONES_TABLE_MAX)) != ERR_OK)
         return 1;
     if (argc > 1 && strcmp(argv[1], "-s") == 0) {
         printf("%zu %lld\n", z.bytes.n, (long long)(took / CLOCK_US));

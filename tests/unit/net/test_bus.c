@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "net/bus.h"
+#include "net/memfd.h"
 
 struct seen {
     uint32_t items;
@@ -29,6 +30,21 @@ static void on_item(struct bus_peer *p, const struct ipc_item *it)
         s->fd = it->fd;
     for (size_t i = 0; i < it->body.n; i += 4096)
         assert_int_equal((unsigned char)it->body.p[i], (unsigned char)(it->seq & 0xff));
+}
+
+struct joined {
+    char *bytes;
+    size_t n, items;
+};
+
+static void on_joined(struct bus_peer *p, const struct ipc_item *it)
+{
+    struct joined *want = p->arg;
+    want->items++;
+    assert_int_equal(it->type, IPC_MSG);
+    assert_int_equal(it->seq, 2);
+    assert_int_equal(it->body.n, want->n);
+    assert_true(want->n == 0 || memcmp(it->body.p, want->bytes, want->n) == 0);
 }
 
 struct pair {
@@ -120,6 +136,37 @@ static void test_large_bodies(void **state)
     pair_free(&t);
 }
 
+/* One in two parts is what it would be in one, on either side of what goes into a memfd; also an empty part. */
+static void test_joined(void **state)
+{
+    (void)state;
+    static const size_t heads[] = {0, 12, IPC_INLINE_MAX + 7};
+    struct pair t;
+    struct joined want = {.bytes = malloc(2 * IPC_INLINE_MAX + 20)};
+    for (size_t i = 0; i < 2 * IPC_INLINE_MAX + 20; i++)
+        want.bytes[i] = (char)(i * 7 + (i >> 8));
+    pair_init(&t, IPC_ROLE_WORKER, IPC_ROLE_KEEPER);
+    t.keeper.on_item = on_joined;
+    t.keeper.arg = &want;
+    for (size_t at = 0; at < 3; at++) {
+        for (want.n = IPC_INLINE_MAX - 1; want.n <= IPC_INLINE_MAX + 1; want.n++) {
+            size_t head = heads[at] < want.n ? heads[at] : want.n;
+            bus_put_joined(&t.worker, IPC_MSG, 1, 2, (struct str){want.bytes, head},
+                           (struct str){want.bytes + head, want.n - head});
+            assert_int_equal(bus_flush(&t.worker), ERR_OK);
+            assert_int_equal(bus_read(&t.keeper, 1), ERR_OK);
+        }
+    }
+    assert_int_equal(want.items, 9);
+    bus_put_joined(&t.worker, IPC_MSG, 1, 2, STR_NONE, STR_NONE);
+    want.n = 0;
+    assert_int_equal(bus_flush(&t.worker), ERR_OK);
+    assert_int_equal(bus_read(&t.keeper, 1), ERR_OK);
+    assert_int_equal(want.items, 10);
+    free(want.bytes);
+    pair_free(&t);
+}
+
 static void test_descriptor(void **state)
 {
     (void)state;
@@ -169,15 +216,15 @@ static void test_hostile(void **state)
 static void test_unsealed(void **state)
 {
     (void)state;
-    int fd = bus_memfd("t", STR("hello"));
-    struct str s = bus_memfd_map(fd, 5);
+    int fd = memfd_make("t", STR("hello"));
+    struct str s = memfd_map(fd, 5);
     assert_true(str_eq(s, STR("hello")));
-    bus_memfd_unmap(s);
-    assert_null(bus_memfd_map(fd, 4).p);
+    memfd_unmap(s);
+    assert_null(memfd_map(fd, 4).p);
     close(fd);
     int pipes[2];
     assert_int_equal(pipe(pipes), 0);
-    assert_null(bus_memfd_map(pipes[0], 100).p);
+    assert_null(memfd_map(pipes[0], 100).p);
     close(pipes[0]);
     close(pipes[1]);
 }
@@ -200,7 +247,7 @@ int main(void)
         cmocka_unit_test(test_batch),        cmocka_unit_test(test_no_deadlock),
         cmocka_unit_test(test_large_bodies), cmocka_unit_test(test_descriptor),
         cmocka_unit_test(test_hostile),      cmocka_unit_test(test_unsealed),
-        cmocka_unit_test(test_peer_gone),
+        cmocka_unit_test(test_peer_gone),    cmocka_unit_test(test_joined),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
