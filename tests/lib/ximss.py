@@ -206,14 +206,23 @@ class Lmtp(smtplib.LMTP):
         self.ehlo_or_helo_if_needed()
 
     def deliver(self, sender, recipients, message, options=()):
-        code, text = self.mail(sender, options)
-        assert code == 250, text
-        taken = [r for r in recipients if self.rcpt(r)[0] == 250]
-        assert taken
-        code, _ = self.docmd("DATA")
-        assert code == 354
+        answers = [self.mail(sender, options)]
+        assert self.stays(answers)[-1][0] == 250, answers
+        answers += [self.rcpt(r) for r in recipients]
+        taken = sum(code == 250 for code, _ in self.stays(answers)[1:])
+        assert taken, answers
+        answers.append(self.docmd("DATA"))
+        assert self.stays(answers)[-1][0] == 354, answers
         self.send(dot_stuff(message) + b".\r\n")
-        return [self.getreply() for _ in taken]
+        return [self.getreply() for _ in range(taken)]
+
+    @staticmethod
+    def stays(answers):
+        """A worker that leaves says 421 (RFC 5321, 3.8), or is gone: one and the same to who sends mail."""
+        for code, text in answers:
+            if code == 421:
+                raise smtplib.SMTPServerDisconnected(text)
+        return answers
 
 
 def dot_stuff(message):
