@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The ximssd authors
 """For tests of uploads over HTTP (protocol 2, 9.2): forms, and where a server keeps what was uploaded."""
+import contextlib
 import os
 
 BLOCK = 64 << 10  # of a spool (src/store/spool.h)
@@ -25,9 +26,10 @@ def spool_of(server):
             continue
         for fd in os.listdir("/proc/%d/fd" % pid):
             path = "/proc/%d/fd/%s" % (pid, fd)
-            target = os.readlink(path)
-            if target.startswith(server.state_dir) and target.endswith("(deleted)") or "spool-" in target:
-                found.append((path, os.stat(path).st_blocks * 512))
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                target = os.readlink(path)
+                if target.startswith(server.state_dir) and target.endswith("(deleted)") or "spool-" in target:
+                    found.append((path, os.stat(path).st_blocks * 512))
     assert len(found) == 1, found
     return found[0]
 

@@ -10,6 +10,7 @@ Every reply is held against the rules for all replies as it is read (httpreply.p
 Python's XML parser reads the bodies.
 """
 import base64
+import contextlib
 import hashlib
 import hmac
 import os
@@ -192,27 +193,47 @@ class WebServer(Server):
         folder = os.path.join(self.run_dir, "shm")
         for name in os.listdir(folder):
             if name.startswith("worker-"):
-                with open(os.path.join(folder, name), "rb") as f:
+                with contextlib.suppress(FileNotFoundError), open(os.path.join(folder, name), "rb") as f:  # it has gone meanwhile
                     found[name] = counter_of(f.read(), "httpUserTotal")
         return found
+
+    def nobody_waits(self):
+        """No connection is left that no worker has accepted yet, not even one whose client is gone."""
+        return not any(waiting_at(port) for port in (self.http_port, self.https_port) if port)
 
     def web_on(self, worker=None, tls=False, tries=200, **more):
         """(connection, worker): a new one that this worker has, or any. Nobody else may connect meanwhile."""
         for _ in range(tries):
+            wait_for(self.nobody_waits, pause=0.002)
             before = self.taken_by()
             conn = self.web(tls=tls, **more)
+            wait_for(self.nobody_waits, pause=0.002)
             after = wait_for(lambda b=before: (lambda now: now != b and now)(self.taken_by()), pause=0.002)
-            (mine,) = [w for w in after if after[w] != before.get(w, 0)]
-            if worker in (None, mine):
-                return conn, mine
+            mine = [w for w in after for _ in range(after[w] - before.get(w, 0))]
+            if len(mine) == 1 and worker in (None, mine[0]):  # two: one of before has been counted now
+                return conn, mine[0]
             conn.close()
-        raise AssertionError("no connection gets to " + worker)
+        raise AssertionError("no connection gets to %s" % worker)
 
     def web_on_each(self, tls=False):
         """A connection for each of two workers."""
         first, mine = self.web_on(tls=tls)
         (other,) = [w for w in self.taken_by() if w != mine]
         return first, self.web_on(other, tls=tls)[0]
+
+
+def waiting_at(port):
+    """How many connections to a port have been made and not been accepted, by what the kernel says of its listening sockets."""
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        ends = [line.split() for line in f if " 0A " in line]
+    return sum(int(e[4].partition(":")[2], 16) for e in ends if e[3] == "0A" and int(e[1].partition(":")[2], 16) == port)
+
+
+def standing_at(ports):
+    """How many clients have a connection to one of these ports."""
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        ends = [line.split() for line in f if " 01 " in line]
+    return sum(e[3] == "01" and int(e[2].partition(":")[2], 16) in ports for e in ends)
 
 
 def counter_of(segment, name):
