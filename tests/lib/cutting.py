@@ -17,7 +17,7 @@ import os
 import random
 import socket
 
-from xhttp import Session
+from xhttp import Session, standing_at
 from ximss import wait_for
 
 LONG = bool(os.environ.get("XIMSSD_LONG"))
@@ -107,6 +107,9 @@ class Standing:
 
     def __init__(self, server):
         self.server, self.pids = server, self.serving(server)
+        ports = {p for p in (server.port, server.tls_port, server.http_port, server.https_port) if p}
+        # those that were there before are known to be gone
+        wait_for(lambda: sum(server.counters()[name] for name in GAUGES[:2]) == standing_at(ports) and server.nobody_waits())
         self.before = self.now()
 
     @staticmethod
