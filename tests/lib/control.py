@@ -6,7 +6,7 @@ import re
 import socket
 import struct
 
-from ximss import ROOT
+from ximss import PATIENCE, ROOT
 
 VERSION = 2
 ALL = 2**32 - 1
@@ -38,7 +38,7 @@ def string(text):
     return struct.pack("I", len(data)) + data
 
 
-def connect(server, timeout=20):
+def connect(server, timeout=PATIENCE):
     s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     s.connect(os.path.join(server.run_dir, "control"))
     s.settimeout(timeout)

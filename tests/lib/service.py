@@ -87,7 +87,7 @@ class HandsIn(Server):
 
     def refused(self):
         """Starts, and must end by itself, with code 1; what it says."""
-        done = subprocess.run([*self.xargs, os.path.join(BUILD, "ximssd"), "-f", "-c", self.conf_path], timeout=30, env=self.env,
+        done = subprocess.run([*self.xargs, os.path.join(BUILD, "ximssd"), "-f", "-c", self.conf_path], timeout=60, env=self.env,
                               pass_fds=self.pass_fds, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         assert done.returncode == 1, done.stderr
         assert "serving" not in done.stderr
