@@ -59,10 +59,10 @@ def test_channels(tmp_path):
         assert refused(server, FRIEND)
         clients[1] = leave(server, clients[1], STRANGER)
         assert {why for _, why in reasons(server)} == {"too many channels"}
-        assert server.top()["server"]["channels"] == 4 and server.top()["total"] == 4
-        counters = server.counters()
-        assert counters["ximssActive"] == 4
-        wait_for(lambda: counters["ximssRejected"] == len(reasons(server)))
+        assert server.top()["server"]["channels"] == 4
+        wait_for(lambda: server.top()["total"] == 4 == server.counters()["ximssActive"])
+        rejected = server.counters()["ximssRejected"]
+        wait_for(lambda: rejected == len(reasons(server)))
         # sessions are counted like connections: it is the same place
         clients[0].login()
         assert refused(server)
@@ -163,11 +163,12 @@ def test_order_of_the_checks(tmp_path):
             wait_for(lambda: server.top()["total"] == 0)  # its place is free
         one = enter(server)
         assert refused(server)
+        # A process writes its log at the end of a round: the connection may be closed before.
+        wait_for(lambda: reasons(server))
         two = enter(server, "127.0.0.4")
         assert one and two
         assert refused(server) and refused(server, "127.0.0.8") and refused(server, "127.0.0.9")
         assert refused(server, FRIEND)
-        # A process writes its log at the end of a round: the connection may be closed before.
         found = wait_for(lambda: len(reasons(server)) >= 5 and reasons(server))
         assert {why for ip, why in found if ip == "127.0.0.9"} == {"address is not allowed here"}
         assert {why for ip, why in found if ip == "127.0.0.8"} == {"address is blocked"}
@@ -224,8 +225,10 @@ def test_refusals_do_not_fill_the_log(tmp_path):
     """Ten lines a second for the whole server, then one for all the others."""
     with Server(tmp_path, server=FRIENDS + "channels = 1\n") as server:
         keep = enter(server)
-        for _ in range(150):
-            assert refused(server)
+        several = [socket.create_connection(("127.0.0.1", server.port), PATIENCE, (STRANGER, 0)) for _ in range(150)]
+        for s in several:
+            assert s.recv(1) == b""
+            s.close()
 
         def said():
             log = server.log()
