@@ -10,16 +10,15 @@ import time
 from clients import Sender, User, finish, start
 from faults import LONG, FaultServer, note
 from ledger import Ledger, check_files
-from ximss import wait_for
+from ximss import PATIENCE, wait_for
 
 ACCOUNTS = {"dora": "correct-horse", "otto": "battery-staple", "pia": "purple-monkey", "quin": "dish-washer"}
 ROLES = ("worker", "keeper", "auth", "hasher", "helper")
 SECONDS = 240 if LONG else 5
 PAUSE = 2.0 if LONG else 1.0
-# Figures are printed; these only say that something is badly wrong. The first login after a kill is the goal's "within a
-# second" on a machine that does nothing else.
-LOGIN_BOUND = 10.0
-GONE_BOUND = 5.0
+# Figures are printed; more than PATIENCE only says that something is badly wrong. The first login after a kill is the goal's
+# "within a second" on a machine that does nothing else.
+ACKNOWLEDGED = 20  # changes for each kill, at least
 
 
 def ids(server):
@@ -40,7 +39,7 @@ def kill_one(server, ledger, role, rng, times, kept_by):
     begin = time.monotonic()
     ledger.session(server, kept_by.get(name, "quin")).close()
     times.setdefault(role, []).append(time.monotonic() - begin)
-    wait_for(lambda: server.pids().get(name) not in (None, victims[name]), LOGIN_BOUND)
+    wait_for(lambda: server.pids().get(name) not in (None, victims[name]))
 
 
 def test_each_role(tmp_path):
@@ -60,8 +59,9 @@ def test_each_role(tmp_path):
             kill_one(server, ledger, ROLES[kills % len(ROLES)], rng, times, kept_by)
             kills += 1
             time.sleep(max(0.0, next_kill - time.monotonic()))
+            wait_for(lambda k=kills: sum(c.acknowledged for c in clients) > ACKNOWLEDGED * k or any(c.problem for c in clients))
         told = finish(clients)
-        assert told["acknowledged"] > 20 * kills, told
+        assert told["acknowledged"] > ACKNOWLEDGED * kills, told
         log = server.log()
         assert log.count("ended by signal 9") >= kills and "ended by signal 6" not in log and "ended by signal 11" not in log
         for c in idle:
@@ -70,12 +70,12 @@ def test_each_role(tmp_path):
             if c.talk is not None:
                 c.drop()
         # nothing is left of anybody: rows and gauges
-        wait_for(lambda: server.top()["total"] == 0, GONE_BOUND)
-        wait_for(lambda: all(server.counters()[g] == 0 for g in ("ximssActive", "ximssSessionsActive")), GONE_BOUND)
+        wait_for(lambda: server.top()["total"] == 0)
+        wait_for(lambda: all(server.counters()[g] == 0 for g in ("ximssActive", "ximssSessionsActive")))
         judged = ledger.judge(server)
         figures = {role: "%.2f" % max(t) for role, t in sorted(times.items())}
         note("roles killed -9 under load", kills=kills, **told, lost=0, seconds_to_login=figures, **{"judged": judged})
-        assert max(max(t) for t in times.values()) < LOGIN_BOUND
+        assert max(max(t) for t in times.values()) < PATIENCE
     check_files(server.state_dir)
 
 
@@ -92,13 +92,13 @@ def test_rows_of_the_dead_vanish(tmp_path):
             def only_living_ones():
                 living = [s for s in sessions if s.ask('<readTime id="t"/>').ok]
                 return server.top()["total"] == len(living) < 16
-            wait_for(only_living_ones, GONE_BOUND)
+            wait_for(only_living_ones)
             slowest[role] = max(slowest.get(role, 0), time.monotonic() - begin)
             assert ids(server) < before
-            wait_for(lambda: server.counters()["ximssSessionsActive"] == server.top()["total"], GONE_BOUND)
+            wait_for(lambda: server.counters()["ximssSessionsActive"] == server.top()["total"])
             for s in sessions:
                 s.close()
-            wait_for(lambda: server.top()["total"] == 0, GONE_BOUND)
+            wait_for(lambda: server.top()["total"] == 0)
         # the sessions of a keeper end over two seconds
         note("rows of the dead", seconds={role: "%.2f" % t for role, t in slowest.items()})
 
@@ -127,7 +127,7 @@ def test_master(tmp_path):
             server.process.kill()
             begin = time.monotonic()
             server.process.wait()
-            wait_for(lambda: not any(runs(p) for p in children.values()), 10, 0.005)
+            wait_for(lambda: not any(runs(p) for p in children.values()), pause=0.005)
             slowest = max(slowest, time.monotonic() - begin)
             for c in clients:
                 c.going = False

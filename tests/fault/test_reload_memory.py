@@ -18,7 +18,7 @@ def test_reload_without_memory(tmp_path):
             hit = server.faults.disarm()
             done, failed = done + (said == ""), failed + (said != "")
             for _ in range(6):  # the kernel spreads them over both workers
-                client = server.talk(patience=10)
+                client = server.talk()
                 assert client.ask('<noop id="n"/>').ok, n
                 client.close()
             if not hit.fired:
