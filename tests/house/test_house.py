@@ -84,9 +84,10 @@ def test_clock_offset(tmp_path):
     for hours in (0, 5, -1):
         offset = hours * 3600 * 10**9
         (tmp_path / "offset").write_bytes(struct.pack("=q", offset))
+        begin, wall = time.monotonic_ns(), time.time_ns()
         out = run(str(tmp_path / "t"), env={"XIMSSD_TEST_CLOCK": str(tmp_path / "offset")}).stdout.split()
-        assert 0 <= int(out[0]) - offset < 10**9
-        assert abs(int(out[1]) - offset - time.time() * 10**9) < 5 * 10**9
+        assert 0 <= int(out[0]) - offset <= time.monotonic_ns() - begin
+        assert wall <= int(out[1]) - offset <= time.time_ns()
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=os.path.basename)
@@ -211,11 +212,9 @@ def installer(tmp_path, lines):
     return str(tmp_path / ".ci/install")
 
 
-def test_nothing_missing_is_fast():
-    start = time.monotonic()
+def test_nothing_missing_is_nothing_to_do():
     done = run(os.path.join(ROOT, ".ci/install"), "build", "check", env=dict(os.environ, XIMSSD_NO_INSTALL="1"))
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - start < 10
 
 
 def test_unknown_group(tmp_path):
