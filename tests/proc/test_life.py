@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The ximssd authors
 """Start, stop, titles, the end of the master (design 2, 2.5)."""
+import json
 import os
 import signal
 import time
 
-from ximss import Server, wait_for
+from ximss import PATIENCE, Server, wait_for
 
 
 def test_titles_in_ps(tmp_path):
@@ -27,7 +28,7 @@ def test_stop_says_bye(server):
     for client in clients:
         assert client.raw() == b"<bye/>"
         assert client.rest() == b""
-    assert server.process.wait(15) == 0
+    assert server.process.wait(PATIENCE) == 0
     server.process = None
     assert not os.path.exists(os.path.join(run_dir, "control"))
     assert not os.path.exists(os.path.join(run_dir, "lmtp"))
@@ -55,7 +56,7 @@ def test_stop_in_the_middle_of_requests(server):
         messages = [m for m in client.rest().split(b"\0") if m]
         assert messages[-1] == b"<bye/>"
         assert all(m.startswith((b"<currentTime id=\"t\"", b"<response id=\"t\"/>", b"<bye/>")) for m in messages)
-    assert server.process.wait(15) == 0
+    assert server.process.wait(PATIENCE) == 0
     server.process = None
 
 
@@ -76,11 +77,12 @@ def test_nothing_outlives_the_master(server):
 
 def test_a_stopped_worker_is_replaced(server):
     """SIGSTOP: five seconds of silence, then it is killed and another one serves."""
-    before = server.children()["worker 1"]
+    before, begin = server.children()["worker 1"], time.monotonic()
+    processes = json.loads(server.ctl("--json", "status").stdout)["processes"]
+    (heard,) = [p["heard"] for p in processes if p["process"] == "worker 1"]  # seconds ago, so it was heard of then or later
     os.kill(before, signal.SIGSTOP)
-    begin = time.monotonic()
-    wait_for(lambda: server.children().get("worker 1") not in (None, before), 12)
-    assert 4 < time.monotonic() - begin
+    wait_for(lambda: server.children().get("worker 1") not in (None, before))
+    assert time.monotonic() - begin + heard > 5
     for _ in range(6):
         server.session()
 
@@ -127,5 +129,5 @@ def test_a_child_that_dies_at_once_does_not_spin(tmp_path):
             server.start()
         finally:
             ximss.wait_for = old
-        starts = server.log().count("keeper 1 (pid")
-        assert 2 <= starts <= 8, server.log()
+        assert server.log().count("keeper 1 (pid") <= 8, server.log()
+        wait_for(lambda: server.log().count("keeper 1 (pid") >= 2)

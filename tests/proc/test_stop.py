@@ -4,6 +4,7 @@
 import signal
 import time
 
+from settled import settle
 from ximss import PATIENCE, Server, refused, wait_for
 
 
@@ -17,20 +18,25 @@ WARNING = "The server is shutting down."
 
 def test_warning_grace_bye(tmp_path):
     """SIGTERM: every session is told, can still work for shutdown_grace, and then gets <bye/>."""
-    with Server(tmp_path, server="shutdown_grace = 2s\nworkers = 2\n", tls=True) as server:
+    with Server(tmp_path, server="shutdown_grace = 1m\nworkers = 2\n", tls=True, clock=True) as server:
         users = [server.session(), server.session(tls=True), server.session()]
         before = server.client()
-        begin = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         for user in users:
             assert is_alert(user.recv(), WARNING)
+        begin = time.monotonic()
         users[0].call('<readTime id="t"/>')
         # nobody new: not on the socket, and not by a login on a connection that was there
         wait_for(lambda: refused(server.port))
         assert before.fail('<login id="L" authData="dora" password="correct-horse"/>') == (530, "server is shutting down")
+        if (left := 55 - (time.monotonic() - begin)) > 0:
+            server.advance(left)
+            settle(server)
+            for user in users:
+                user.call('<readTime id="u"/>')
+        server.advance(10)
         for user in users:
             assert user.raw() == b"<bye/>" and user.rest() == b""
-        assert time.monotonic() - begin > 1.9
         assert server.process.wait(PATIENCE) == 0
         server.process = None
 
@@ -70,16 +76,17 @@ def test_drain(tmp_path):
 
 
 def test_drain_ends(tmp_path):
-    with Server(tmp_path, server="shutdown_grace = 1s\n") as server:
+    """By the real clock; the warning has a moment of its own, which a master that is late must not miss."""
+    with Server(tmp_path, server="shutdown_grace = 3s\n") as server:
         user = server.session()
         assert server.ctl("drain", "--within", "soon", check=False).returncode != 0
         user.call('<noop id="n"/>')
         begin = time.monotonic()
-        server.ctl("drain", "--within", "2s")
+        server.ctl("drain", "--within", "4s")
         assert is_alert(user.recv(), WARNING)
         assert time.monotonic() - begin > 0.9
         assert user.raw() == b"<bye/>" and user.rest() == b""
-        assert time.monotonic() - begin > 1.9
+        assert time.monotonic() - begin > 3.9
         assert server.process.wait(PATIENCE) == 0
         server.process = None
 
