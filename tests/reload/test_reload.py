@@ -124,8 +124,7 @@ def test_listeners_come_and_go(server):
     two.call('<readTime id="t"/>')
     server.rewrite()
     assert server.reload() == ""
-    wait_for(lambda: refused(port))
-    assert not os.path.exists(path)
+    wait_for(lambda: refused(port) and not os.path.exists(path))
     two.call('<readTime id="t"/>')
     local.call('<readTime id="t"/>')
     assert server.session()
@@ -148,7 +147,7 @@ def test_a_removed_listener_is_drained(server):
     finally:
         for pid in workers:
             os.kill(pid, signal.SIGCONT)
-    wait_for(lambda: " reloaded" in server.log().split("[listener two] added")[-1])
+    wait_for(lambda: " reloaded" in server.log()[since:])
     for n, c in enumerate(waiting):
         c.login(ident="L%d" % n)
     wait_for(lambda: refused(port))
@@ -324,7 +323,7 @@ def test_storm(server):
     quiet = [server.session() for _ in range(20)]
     begin, comers, done = time.monotonic(), 0, 0
     port = free_port()
-    while time.monotonic() - begin < seconds:
+    while time.monotonic() - begin < seconds or done < number or comers <= 20:
         if done < number and time.monotonic() - begin > done * seconds / number:
             server.rewrite(LISTENER % ("two", port, "") if done % 2 == 0 else "",
                            server="workers = 2\nchannels = %d\n" % (500 + done))
@@ -336,6 +335,7 @@ def test_storm(server):
         comers += 1
         time.sleep(0.005)
     wait_for(lambda: server.log().count(" reloaded\n") > 0)
+    wait_for(lambda: all(t.problem or t.count > 10 for t in talkers))
     for t in talkers:
         t.going = False
         t.join()
