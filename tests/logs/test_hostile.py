@@ -7,7 +7,6 @@ import os
 import re
 import socket
 import subprocess
-import time
 
 import pytest
 from hostile import for_xml, is_visible, strings
@@ -137,7 +136,6 @@ def check_marks(lines, lost=0):
 def test_file(tmp_path):
     with Server(tmp_path, conf=CONF, server="log_level = all\n") as server:
         attack(server)
-        time.sleep(0.2)
     with open(server.log_path, "rb") as f:
         data = f.read()
     text = data.decode("utf-8")  # strict

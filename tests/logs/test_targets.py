@@ -12,6 +12,7 @@ import time
 
 import pytest
 from journal import RECORD, Journal, JournalServer
+from settled import settle, spread_sessions
 from ximss import PATIENCE, Server, wait_for
 
 NOOP = b'<response id="%d"/>'
@@ -89,6 +90,7 @@ def test_a_new_file(tmp_path):
             wait_for(lambda: server.targets() == {server.log_path})
             for i, client in enumerate(clients):
                 noops(client, i * 1000 + first + 40, 20)
+            settle(server)
             assert any("the log was opened anew" in line for line in records(server.log_path)), how
         assert server.children() == children
         server.stop()
@@ -169,6 +171,8 @@ def test_journal(tmp_path, journal):
         server.ctl("log", "set", "low", "--session", str(ident))
         noops(client, 1, 3)
         wait_for(lambda: 'out: <response id="3"/>' in journal.text())
+        settle(server)
+        wait_for(lambda: "session opened" in journal.text())
         opened = next(r for r in journal.records if b"session opened" in r["MESSAGE"])
         assert opened == {"MESSAGE": b"XIMSS-%d(dora@harbor.example) session opened, from [127.0.0.1], TCP" % ident,
                           "PRIORITY": b"5", "SYSLOG_IDENTIFIER": b"ximssd", "XIMSS_TAG": b"XIMSS",
@@ -302,7 +306,7 @@ def test_a_pipe_that_nobody_reads(tmp_path):
     """64 KiB are soon full. Everybody is served, whole records are lost and counted, and told of when somebody reads."""
     with PipeServer(tmp_path, server="log_level = all\n") as server:
         try:
-            clients = [server.session() for _ in range(8)]
+            clients = spread_sessions(server, 8)
             children = server.children()
             server.log()
             assert flood(server, clients, 400) < PATIENCE  # 12,800 records
@@ -318,6 +322,7 @@ def test_a_pipe_that_nobody_reads(tmp_path):
                 return {m.group(0) for m in LOST.finditer(server.log())}
             wait_for(lambda: len(told()) >= 2)
             time.sleep(1.5)
+            settle(server)
             lines = server.log().splitlines(keepends=True)
             for line in lines[:-1]:
                 assert RECORD.fullmatch(line[:-1]) and len(line) <= 4096, line
