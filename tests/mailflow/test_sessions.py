@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The ximssd authors
 """Two sessions and LMTP on one mailbox, across workers (protocol 2, 4.1, 4.6, 12, 16; issue, slice 9)."""
+import contextlib
 import os
 import random
 import time
@@ -21,8 +22,9 @@ def worker_of(server, client):
     for name, pid in server.children().items():
         if name.startswith("worker"):
             for fd in os.listdir("/proc/%d/fd" % pid):
-                if os.readlink("/proc/%d/fd/%s" % (pid, fd)) == "socket:[%s]" % inode:
-                    return name
+                with contextlib.suppress(FileNotFoundError):  # another one's, who has just gone
+                    if os.readlink("/proc/%d/fd/%s" % (pid, fd)) == "socket:[%s]" % inode:
+                        return name
     raise AssertionError("nobody has it")
 
 

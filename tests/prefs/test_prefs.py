@@ -334,7 +334,7 @@ def test_kill(server):
         again.close()
     server.ctl("account", "remove", "ann@harbor.example")
     server.add_account("ann", PASSWORD["ann"])
-    new = session_or_none(server)
+    new = wait_for(lambda: session_or_none(server))
     assert len(read(new, 'type="custom"')) == 0
     new.close()
 
