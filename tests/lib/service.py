@@ -7,30 +7,34 @@ import os
 import socket
 import struct
 import subprocess
-import time
 
 from ximss import BUILD, Server, wait_for
 
 
+SO_TIMESTAMPNS = 35
+
+
 class Manager:
-    """Every message as a dictionary, with the pid that the kernel says it comes from, and when it came."""
+    """Every message as a dictionary, with the pid that the kernel says it comes from, and when the kernel says it was sent."""
 
     def __init__(self, name):
         self.name = name
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.sock.bind("\0" + name[1:] if name.startswith("@") else name)
         self.messages = []
 
     def read(self):
         while True:
             try:
-                data, more, _, _ = self.sock.recvmsg(65536, 128, socket.MSG_DONTWAIT)
+                data, more, _, _ = self.sock.recvmsg(65536, 256, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return self.messages
             (pid,) = [struct.unpack("iII", d)[0] for level, kind, d in more if kind == socket.SCM_CREDENTIALS]
+            ((seconds, ns),) = [struct.unpack("ll", d) for level, kind, d in more if kind == SO_TIMESTAMPNS]
             fields = dict(line.split("=", 1) for line in data.decode().splitlines())
-            self.messages.append((pid, fields, time.monotonic()))
+            self.messages.append((pid, fields, seconds + ns / 1e9))
 
     def with_key(self, key):
         return [fields[key] for _, fields, _ in self.read() if key in fields]

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from service import Environments, Manager
-from ximss import BUILD, Server, wait_for
+from ximss import BUILD, PATIENCE, Server, wait_for
 
 
 
@@ -50,7 +50,7 @@ def test_a_life(tmp_path):
         server.session()
         server.process.send_signal(signal.SIGTERM)
         manager.wait("STOPPING")
-        assert server.process.wait(15) == 0
+        assert server.process.wait(PATIENCE) == 0
         server.process = None
     stop = manager.index("STOPPING")
     assert len(stop) == 1 and "READY" not in {k for _, f, _ in manager.messages[stop[0]:] for k in f}
@@ -68,8 +68,8 @@ def test_signs_of_life(manager, tmp_path):
     with Server(tmp_path, env={"NOTIFY_SOCKET": manager.name, "WATCHDOG_USEC": "1200000"}) as server:
         manager.wait("WATCHDOG", 3)
         times = [at for _, fields, at in manager.messages if "WATCHDOG" in fields]
-        gaps = [b - a for a, b in zip(times, times[1:])]
-        assert min(gaps) > 0.3, gaps  # read in batches: the clock of this loop is no better than 0.2 s
+        # one may be late, and the next one all the sooner; the clock of this loop is no better than 0.2 s
+        assert (times[-1] - times[0]) / (len(times) - 1) > 0.3, times
         os.kill(server.process.pid, signal.SIGSTOP)
         try:
             wait_for(lambda: "\nState:\tT" in open("/proc/%d/status" % server.process.pid).read())
