@@ -151,7 +151,7 @@ def spoil(rng, data):
 
 def check(got):
     assert got.code in (0, 2, 3), (got.code, got.err)
-    assert got.seconds < 10  # no endless loop
+    assert got.seconds < 20  # no endless loop
     assert clean(got.err) and "\x1b" not in got.out
     if got.code == 0:
         whole = json.loads(got.out)
@@ -202,7 +202,7 @@ def test_live_mutation(top, table):
     runs = 0
     try:
         end = time.monotonic() + 3
-        while time.monotonic() < end:
+        while time.monotonic() < end or runs <= 5:
             check(top("--run-dir", t.run_dir, "--json"))
             runs += 1
         assert enemy.is_alive()
@@ -223,7 +223,9 @@ def test_live_change_of_all_rows(top, table):
     enemy.start()
     try:
         end, seen = time.monotonic() + 2, set()
-        while time.monotonic() < end:
+        while time.monotonic() < end or len(seen) < 2 and time.monotonic() < end + 60:
+            t.heartbeat = time.monotonic_ns()
+            t.save()
             got = top("--run-dir", t.run_dir, "--json")
             for s in json.loads(got.out)["sessions"]:
                 assert len(set(s["account"])) == 1, s
