@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: The ximssd authors
 """What storms have found, each alone: one thing ends while another uses it. Some of it only a sanitizer sees."""
 import pytest
+from settled import doing
 from upgradable import Upgradable
 from xhttp import Conn, WebServer, errors, request, xml_body
 from ximss import wait_for
@@ -22,10 +23,6 @@ def filled(server):
     return session
 
 
-def runs(server, session):
-    return (server.row(id=int(session.url_id[:6])) or {}).get("status") == "listing mailboxes"
-
-
 LISTS = "".join('<mailboxList id="%d" filter="*"/>' % i for i in range(3000))
 
 
@@ -40,7 +37,7 @@ def test_sigterm_while_a_batch_runs(server, polls):
         conn.send(request("POST", session.target("async" if seq == 1 else "sync", reqSeq=seq), xml_body(LISTS)))
         if seq == 1:
             assert conn.reply().status == 200
-    wait_for(lambda: runs(server, session))
+    wait_for(lambda: doing(server, session.url_id) == "listing mailboxes", pause=0.001)
     assert server.stop() == 0
 
 
@@ -66,7 +63,8 @@ class WebUpgradable(Upgradable, WebServer):
 
 def test_connections_that_have_not_asked_yet(tmp_path):
     """An upgrade takes their worker: each is answered once all the same; then it ends, as any that is idle."""
-    with WebUpgradable(tmp_path, tls=True, server="workers = 2\n") as server:
+    slow = "[tls]\nhandshake_timeout = 2m\n"  # the silent ones have to wait for the upgrade
+    with WebUpgradable(tmp_path, tls=True, server="workers = 2\n", conf=slow) as server:
         fresh = [server.web() for _ in range(4)] + [server.web(tls=True) for _ in range(4)]
         silent = [Conn(server.https_port) for _ in range(4)]  # not even a ClientHello
         idle = server.web()

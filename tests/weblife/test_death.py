@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: The ximssd authors
 """Real deaths and changes of settings under sessions over HTTP (design 2.5): they belong to a keeper, not to a worker."""
 import pytest
+from settled import doing, settle
 from xhttp import Lost, WebServer, errors, request, xml_body
 from ximss import wait_for
 
@@ -58,7 +59,7 @@ def test_a_sync_without_answer(server):
     slow = create("first", "Once") + "".join('<mailboxList id="%d" filter="*"/>' % i for i in range(3000))
     conn, worker = server.web_on()
     conn.send(request("POST", session.target("sync", reqSeq=1), xml_body(slow)))
-    wait_for(lambda: (server.row(id=int(session.url_id[:6])) or {}).get("status") == "listing mailboxes")
+    wait_for(lambda: doing(server, session.url_id) == "listing mailboxes", pause=0.001)
     kill_worker(server, worker)
     assert lost(conn)
     reply = session.sync(slow, seq=1)
@@ -144,7 +145,7 @@ def test_keeper_killed_while_a_batch_runs(server):
     conn = server.web()
     conn.send(request("POST", session.target("sync", reqSeq=1), xml_body(
         "".join('<mailboxList id="%d" filter="*"/>' % i for i in range(3000)))))
-    wait_for(lambda: (server.row(id=int(session.url_id[:6])) or {}).get("status") == "listing mailboxes")
+    wait_for(lambda: doing(server, session.url_id) == "listing mailboxes", pause=0.001)
     for name in keeper_of(server):
         server.kill(name)
     try:
@@ -204,16 +205,20 @@ def test_reload_lowers_limits(server):
 
 def test_reload_takes_a_domain_away(tmp_path):
     """Requests that wait while the domain that they are about goes: the main domain takes its place."""
-    with WebServer(tmp_path, conf="[domain second.example]\n[login]\nfail_delay = 3s\n", accounts=ACCOUNTS) as server:
+    with WebServer(tmp_path, conf="[domain second.example]\n[login]\nfail_delay = 1m\nfail_delay_max = 1m\n", accounts=ACCOUNTS,
+                   clock=True) as server:
         conns = []
         for _ in range(4):
             conn = server.web()
             conn.send(request("POST", "/XIMSSLogin/", xml_body('<login id="1" authData="nobody" password="x"/><listFeatures id="2"/>'),
                               host="Host: second.example\r\n"))
             conns.append(conn)
+        settle(server)
         assert all(c.quiet(0.1) for c in conns)
-        server.rewrite(conf="[login]\nfail_delay = 3s\n")
+        server.rewrite(conf="[login]\nfail_delay = 1m\nfail_delay_max = 1m\n")
         assert server.reload() == ""
+        settle(server)
+        server.advance(61)
         for conn in conns:
             root = conn.reply().xml
             assert errors(root) == [("1", 515), ("2", None)] and root[1].get("domain") == "harbor.example"

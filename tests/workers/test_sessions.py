@@ -6,6 +6,7 @@ import base64
 import random
 
 import pytest
+from settled import doing
 from uploading import form, spool_of
 from xhttp import Lost, Session, WebServer, errors, request, xml_body
 from ximss import wait_for
@@ -93,7 +94,7 @@ def test_kill_in_the_one_while_a_batch_runs_in_the_other(server, turns, session)
     session.sync("".join('<mailboxCreate id="%d" mailbox="Box %d"/>' % (i, i) for i in range(30)), conn=turns)
     slow = turns.new()
     slow.send(request("POST", session.target("sync", reqSeq=1), xml_body("".join('<mailboxList id="%d" filter="*"/>' % i for i in range(8000)))))
-    wait_for(lambda: (server.row(id=int(session.url_id[:6])) or {}).get("status") == "listing mailboxes")
+    wait_for(lambda: doing(server, session.url_id) == "listing mailboxes", pause=0.001)
     assert session.kill(conn=turns).status == 200
     assert [session.sync(NOOP, 2, turns).status for _ in range(2)] == [550] * 2
     assert slow.reply().status == 550
