@@ -10,7 +10,8 @@ import subprocess
 import time
 
 import pytest
-from ximss import Client, Closed, Server, wait_for
+from settled import settle
+from ximss import PATIENCE, Client, Closed, Server, wait_for
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 STARTTLS = b'<starttls id="t"/>\0'
@@ -97,7 +98,7 @@ def test_injection_behind_starttls(shared, name):
     client = shared.client()
     for piece in SHAPES[name]:
         client.send_bytes(piece)
-        time.sleep(0.05)
+        settle(shared)  # each of them is read alone
     heard = everything(client)
     assert b"evil" not in heard and b"session" not in heard
     # nothing but the answer to what stood before starttls
@@ -154,20 +155,23 @@ def test_garbage_instead_of_client_hello(shared):
 
 def test_handshake_timeout(tmp_path):
     with Server(tmp_path, conf="[tls]\nhandshake_timeout = 1s\n", tls=True) as server:
-        silent = socket.create_connection(("127.0.0.1", server.tls_port), timeout=10)
-        slow = socket.create_connection(("127.0.0.1", server.tls_port), timeout=10)
+        begin = time.monotonic()
+        silent = socket.create_connection(("127.0.0.1", server.tls_port), timeout=PATIENCE)
+        slow = socket.create_connection(("127.0.0.1", server.tls_port), timeout=PATIENCE)
         slow.sendall(HELLO[:3])
         upgrade = server.client()
         upgrade.send_bytes(STARTTLS)
         assert upgrade.raw() == b'<response id="t"/>'
-        begin = time.monotonic()
         for s in (silent, slow, upgrade.sock):
             try:
                 while s.recv(100):
                     pass
             except ConnectionResetError:
                 pass
-        assert 0.5 < time.monotonic() - begin < 4
+            assert time.monotonic() - begin > 0.9
+        # who is no slower than that is let in, with a longer time for a machine that is
+        server.rewrite(conf="[tls]\nhandshake_timeout = %ds\n" % PATIENCE)
+        assert server.reload() == ""
         server.client(tls=True).login()
         for s in (silent, slow):
             s.close()
@@ -200,15 +204,18 @@ def test_two_hundred_and_fifty_six_first_bytes(shared):
 def test_tickets_are_good_at_every_worker(shared, version):
     """One session, many connections: the kernel spreads them over the workers, and each of them resumes."""
     context = shared.tls_context(version)
-    session, resumed, rows = None, 0, set()
+    session, resumed = None, 0
     for _ in range(16):
         raw = socket.create_connection(("127.0.0.1", shared.tls_port), timeout=20)
         s = context.wrap_socket(raw, server_hostname="harbor.example", session=session)
         s.sendall(b'<noop id="1"/>\0')
-        assert s.recv(100) == b'<response id="1"/>\0'
+        heard = b""
+        while not heard.endswith(b"\0"):
+            assert (got := s.recv(100)), heard
+            heard += got
+        assert heard == b'<response id="1"/>\0'
         resumed += s.session_reused
         session = s.session
-        rows.add(raw.fileno())
         s.close()
     assert resumed == 15
 
