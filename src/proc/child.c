@@ -23,7 +23,6 @@
 #define BEAT           CLOCK_SEC
 #define GIVE_BACK      ((size_t)1 << 20) /* unused memory that the system gets back */
 #define READ_PACKETS   16                /* of one peer and round */
-#define LOST_PATIENCE  (5 * CLOCK_SEC)
 #define ARENA_OF_CHILD ((size_t)64 << 20)
 
 struct child_peer *child_peer(struct child *c, enum ipc_role role, uint32_t number)
@@ -64,26 +63,10 @@ static void peer_lost(struct child_peer *p)
     bus_free(&p->bus);
 }
 
-/* How far a role is trusted. */
-static int rank_of(enum ipc_role role)
-{
-    return role == IPC_ROLE_AUTH     ? 3
-           : role == IPC_ROLE_KEEPER ? 2
-           : role == IPC_ROLE_WORKER ? 1
-                                     : 0;
-}
-
-/* There is no way to it. Has it died? */
-static void note_lost(struct child *c, uint32_t role, uint32_t number, uint32_t generation)
-{
-    if (rank_of(c->role) < rank_of((enum ipc_role)role))
-        c->lost[role][number] = (struct child_lost){generation, loop_now(c->loop)};
-}
-
 /* It broke off, or was dropped for what it did. */
 static void peer_broken(struct child_peer *p)
 {
-    note_lost(p->c, p->bus.role, p->bus.number, p->bus.generation);
+    child_lost_note(p->c, p->bus.role, p->bus.number, p->bus.generation);
     peer_lost(p);
 }
 
@@ -102,22 +85,6 @@ void child_drop_peers(struct child *c)
                 continue;
             loop_io_close(&p->io, peer_closed);
             bus_free(&p->bus);
-        }
-    }
-}
-
-static void look_for_lost(struct child *c)
-{
-    int64_t now = loop_now(c->loop);
-    for (int role = 0; role < IPC_ROLE_COUNT; role++) {
-        for (uint32_t i = 0; i < CHILD_PEERS; i++) {
-            if (c->lost[role][i].since == 0 || now - c->lost[role][i].since < LOST_PATIENCE)
-                continue;
-            log_write(LOG_FAILURES, "CHILD", 0, NULL, "%s %u: no way to speak to %s %u: ending",
-                      ipc_role_name(c->role), c->number + 1, ipc_role_name((enum ipc_role)role),
-                      i + 1);
-            c->lost[role][i].since = 0;
-            child_leave(c, 1);
         }
     }
 }
@@ -141,25 +108,26 @@ static void peer_item(struct bus_peer *b, const struct ipc_item *it)
 static void add_peer(struct child *c, const struct ipc_item *it)
 {
     struct ipc_in in = {it->body, false};
-    uint32_t role = ipc_get_u32(&in), number = ipc_get_u32(&in), generation = ipc_get_u32(&in);
+    enum ipc_role role = (enum ipc_role)ipc_get_u32(&in);
+    uint32_t number = ipc_get_u32(&in), generation = ipc_get_u32(&in);
     BUG_IF(ipc_in_end(&in) != ERR_OK || role >= IPC_ROLE_COUNT || number >= CHILD_PEERS);
     if (c->peers[role][number] != NULL)
         peer_lost(c->peers[role][number]);
-    c->lost[role][number].since = 0;
+    child_lost_found(c, role, number);
     struct child_peer *p = calloc(1, sizeof *p);
     if (p == NULL) {
         close(it->fd);
-        note_lost(c, role, number, generation);
+        child_lost_note(c, role, number, generation);
         return;
     }
     p->c = c;
-    bus_init(&p->bus, it->fd, c->role, (enum ipc_role)role, peer_item, p);
+    bus_init(&p->bus, it->fd, c->role, role, peer_item, p);
     p->bus.number = number;
     p->bus.generation = generation;
     if (loop_io_open(c->loop, &p->io, it->fd, LOOP_READ, peer_ready, p) != ERR_OK) {
         bus_free(&p->bus);
         free(p);
-        note_lost(c, role, number, generation);
+        child_lost_note(c, role, number, generation);
         return;
     }
     c->peers[role][number] = p;
@@ -172,14 +140,14 @@ static void add_peer(struct child *c, const struct ipc_item *it)
 static void drop_peer(struct child *c, const struct ipc_item *it)
 {
     struct ipc_in in = {it->body, false};
-    uint32_t role = ipc_get_u32(&in), number = ipc_get_u32(&in), generation = ipc_get_u32(&in);
+    enum ipc_role role = (enum ipc_role)ipc_get_u32(&in);
+    uint32_t number = ipc_get_u32(&in), generation = ipc_get_u32(&in);
     BUG_IF(ipc_in_end(&in) != ERR_OK || role >= IPC_ROLE_COUNT || number >= CHILD_PEERS);
     struct child_peer *p = c->peers[role][number];
-    if (c->lost[role][number].generation == generation)
-        c->lost[role][number].since = 0;
+    child_lost_news(c, role, number, generation);
     if (p == NULL || p->bus.generation != generation) {
         if (c->started && c->hooks->gone_before != NULL)
-            c->hooks->gone_before(c, (enum ipc_role)role, number, generation);
+            c->hooks->gone_before(c, role, number, generation);
         return;
     }
     /* What it said before it died still counts. */
@@ -373,7 +341,7 @@ static void beat(struct timer *t)
     struct child *c = CONTAINER_OF(t, struct child, beat);
     give_back(c);
     bus_put(&c->master, IPC_HEARTBEAT, 0, 0, STR_NONE);
-    look_for_lost(c);
+    child_lost_beat(c);
     loop_timer_set(c->loop, t, BEAT);
 }
 

@@ -14,7 +14,7 @@
  *
  * A peer that breaks the rules, or cannot be written to, is dropped. If it does not die of that, one of the two must be
  * replaced, or they would never speak again: the one that is trusted less (hasher and helper, then worker, then keeper,
- * then auth) ends when the master has not spoken of it for some seconds. So nobody is ended by one below.
+ * then auth) ends when the master has not spoken of it for CHILD_LOST_BEATS. So nobody is ended by one below.
  */
 #include "base/arena.h"
 #include "conf/conf.h"
@@ -23,7 +23,8 @@
 #include "proc/child_log.h"
 #include "shm/shm_writer.h"
 
-#define CHILD_PEERS 128 /* processes of one role; of workers two banks (proc/upgrade.h) */
+#define CHILD_PEERS      128 /* processes of one role; of workers two banks (proc/upgrade.h) */
+#define CHILD_LOST_BEATS 6   /* heartbeats, one a second: five seconds at least */
 
 struct child;
 
@@ -87,10 +88,9 @@ struct child {
     size_t gate_bytes, faillog_bytes;
     struct timer beat;
     size_t unused; /* bytes on the heap, when the last of them were given back to the system */
-    /* Peers that broke off without the master having told of their death: since when, or 0. */
     struct child_lost {
         uint32_t generation;
-        int64_t since;
+        uint32_t beats; /* that it is still waited for; 0: nobody is */
     } lost[IPC_ROLE_COUNT][CHILD_PEERS];
     struct child_log log;
     bool started;
@@ -115,6 +115,16 @@ _Noreturn void child_cannot_start(const struct child *c, const char *what, const
 void child_conf_take(struct child *c, const struct ipc_item *it);
 void child_conf_prepare(struct child *c, const struct ipc_item *it);
 void child_conf_apply(struct child *c, const struct ipc_item *it);
+
+/* --- child_lost.c */
+/* There is no way to it. Has it died? */
+void child_lost_note(struct child *c, enum ipc_role role, uint32_t number, uint32_t generation);
+/* The master says that this one has died. */
+void child_lost_news(struct child *c, enum ipc_role role, uint32_t number, uint32_t generation);
+/* There is a way to who has that number now. */
+void child_lost_found(struct child *c, enum ipc_role role, uint32_t number);
+/* Once a heartbeat; may child_leave(). */
+void child_lost_beat(struct child *c);
 
 /* Closes our ends of the sockets to all others, without a word to the role; their own ends may live on in a successor. */
 void child_drop_peers(struct child *c);
