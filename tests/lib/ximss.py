@@ -437,7 +437,14 @@ class Server:
 
     def counters(self):
         """The statistic elements by name, as ximss-top says them."""
-        return {c["name"]: c["value"] for c in self.top("--counters")["counters"]}
+        return {c["name"]: c["value"] for c in self._of_now("--counters")["counters"]}
+
+    def _of_now(self, *args):
+        """ximss-top shows nothing of a server whose master it has not heard of for long, as is so after a jump of the clock."""
+        got = self.top(*args)
+        if self.clock and self.process and not got["server"]["running"]:
+            got = wait_for(lambda: (lambda new: new["server"]["running"] and new)(self.top(*args)))
+        return got
 
     def top(self, *args):
         """What ximss-top --once --json says."""
@@ -447,7 +454,7 @@ class Server:
 
     def row(self, **want):
         """The one row of ximss-top that has these values, or None."""
-        rows = [r for r in self.top()["sessions"] if all(r.get(k) == v for k, v in want.items())]
+        rows = [r for r in self._of_now()["sessions"] if all(r.get(k) == v for k, v in want.items())]
         assert len(rows) <= 1, rows
         return rows[0] if rows else None
 
