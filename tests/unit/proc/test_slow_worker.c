@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "codec/ctlmsg.h"
+#include "net/memfd.h"
 #include "ximss/snapfile.h"
 
 static struct keeper_world *w;
@@ -161,7 +162,7 @@ static uint32_t handed(enum ipc_role role, uint32_t number)
 /* Bit i: the session at worker i is in the file. */
 static uint32_t sessions_in(int fd)
 {
-    struct str bytes = bus_memfd_map(fd, SNAPFILE_MAX);
+    struct str bytes = memfd_map(fd, SNAPFILE_MAX);
     struct snapfile f;
     struct snapfile_entry entry;
     struct str record;
@@ -175,7 +176,7 @@ static uint32_t sessions_in(int fd)
         assert_non_null(record.p);
         found |= 1u << entry.worker;
     }
-    bus_memfd_unmap(bytes);
+    memfd_unmap(bytes);
     return found;
 }
 
