@@ -21,8 +21,8 @@
 #include "store/store.h"
 #include "ximss/snapshot.h"
 
-#define STATE_VERSION 4u   /* of upgrade_state.c, and of the memory that it hands over */
-#define ASK_PATIENCE  2000 /* ms for `-x versions` */
+#define STATE_VERSION 4u    /* of upgrade_state.c, and of the memory that it hands over */
+#define ASK_PATIENCE  10000 /* ms for `-x versions` on a machine that has much else to do */
 #define VERSIONS_MAX  512
 
 void upgrade_init(struct upgrade *u)
@@ -48,8 +48,11 @@ void upgrade_print_versions(void)
     fputs(text, stdout);
 }
 
-/* What comes through the pipe until its end, in time. */
-static bool read_all(int fd, char *to, size_t size)
+#define IN_TIME "the new program does not say its versions within ten seconds"
+#define AT_ALL  "the program file cannot be executed, or does not say its versions"
+
+/* What comes through the pipe until its end, in time. NULL, or why not. */
+static const char *read_all(int fd, char *to, size_t size)
 {
     size_t n = 0;
     int64_t deadline = clock_mono() + ASK_PATIENCE * CLOCK_MS;
@@ -57,15 +60,15 @@ static bool read_all(int fd, char *to, size_t size)
         struct pollfd p = {.fd = fd, .events = POLLIN};
         int64_t left = (deadline - clock_mono()) / CLOCK_MS;
         if (left <= 0 || poll(&p, 1, (int)left) <= 0)
-            return false;
+            return IN_TIME;
         ssize_t got = read(fd, to + n, size - 1 - n);
         if (got <= 0) {
             to[n] = 0;
-            return got == 0;
+            return got == 0 && n != 0 ? NULL : AT_ALL;
         }
         n += (size_t)got;
     }
-    return false;
+    return AT_ALL;
 }
 
 _Noreturn static void become_asker(const struct master *m, int fd)
@@ -77,25 +80,25 @@ _Noreturn static void become_asker(const struct master *m, int fd)
     _exit(127);
 }
 
-/* The master waits for it, so not for long. */
-static bool ask_versions(const struct master *m, char *to, size_t size)
+/* The master waits for it, so not for long. NULL, or why there is no answer. */
+static const char *ask_versions(const struct master *m, char *to, size_t size)
 {
-    int fds[2], status = 0;
+    int fds[2];
     if (pipe2(fds, O_CLOEXEC) != 0)
-        return false;
+        return AT_ALL;
     log_flush();
     pid_t pid = fork();
     if (pid == 0)
         become_asker(m, fds[1]);
     close(fds[1]);
-    bool ok = pid > 0 && read_all(fds[0], to, size);
+    const char *why = pid > 0 ? read_all(fds[0], to, size) : AT_ALL;
     close(fds[0]);
     if (pid > 0) {
-        if (!ok)
-            kill(pid, SIGKILL);
-        ok = waitpid(pid, &status, 0) == pid && status == 0 && ok;
+        kill(pid,
+             SIGKILL); /* whatever it still does: it has said what it had to say, or will not */
+        (void)waitpid(pid, NULL, 0);
     }
-    return ok;
+    return why;
 }
 
 enum err upgrade_begin(struct master *m, const char **why)
@@ -112,9 +115,8 @@ enum err upgrade_begin(struct master *m, const char **why)
     if (*why != NULL)
         return ERR_EXISTS;
     versions(mine, sizeof mine);
-    if (!ask_versions(m, theirs, sizeof theirs))
-        *why = "the program file cannot be executed, or does not say its versions";
-    else if (strcmp(mine, theirs) != 0)
+    *why = ask_versions(m, theirs, sizeof theirs);
+    if (*why == NULL && strcmp(mine, theirs) != 0)
         *why = "the new program speaks other packets or schemas: a restart is needed";
     if (*why != NULL)
         return ERR_UNSUPPORTED;

@@ -168,11 +168,12 @@ def test_children_that_die_meanwhile(tmp_path):
 
 
 REFUSED = {
-    "another version": "#!/bin/sh\necho state 0\n",
-    "no versions": "#!/bin/sh\nexit 1\n",
-    "too much to say": "#!/bin/sh\nyes\n",
-    "silent": "#!/bin/sh\nexec sleep 60\n",
-    "no program": "not a program\n",
+    "another version": ("#!/bin/sh\necho state 0\n", "a restart is needed"),
+    "no versions": ("#!/bin/sh\nexit 1\n", "cannot be executed, or does not say its versions"),
+    "too much to say": ("#!/bin/sh\nyes\n", "cannot be executed, or does not say its versions"),
+    "silent": ("#!/bin/sh\nexec sleep 600\n", "does not say its versions within ten seconds"),
+    "lives on in silence": ("#!/bin/sh\nexec >&- 2>&-\nexec sleep 600\n", "cannot be executed, or does not say its versions"),
+    "no program": ("not a program\n", "cannot be executed, or does not say its versions"),
 }
 
 
@@ -181,10 +182,11 @@ def test_refused(tmp_path, what):
     with Upgradable(tmp_path) as server:
         c = server.session()
         before = server.children()
-        server.replace(REFUSED[what])
+        text, why = REFUSED[what]
+        server.replace(text)
         begin = time.monotonic()
         done = server.ctl("upgrade", check=False)
-        assert done.returncode == 1 and done.stderr.startswith("ximssctl: "), done
+        assert done.returncode == 1 and done.stderr.startswith("ximssctl: ") and why in done.stderr, done
         assert time.monotonic() - begin < PATIENCE
         c.call('<readTime id="t"/>')
         assert server.children() == before
