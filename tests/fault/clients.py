@@ -8,6 +8,7 @@ import time
 
 from faults import Post
 from ledger import FLAGS, message, rows_of
+from ximss import PATIENCE
 
 
 class Worker(threading.Thread):
@@ -29,7 +30,7 @@ class Worker(threading.Thread):
 
     def finish(self):
         self.going = False
-        self.join(60)
+        self.join(2 * PATIENCE)
         if self.problem is not None:
             raise self.problem
         assert not self.is_alive(), "a client hangs"

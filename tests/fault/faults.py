@@ -19,7 +19,7 @@ import struct
 import threading
 import time
 
-from ximss import BUILD, ROOT, Client, Closed, Lmtp, Server, wait_for
+from ximss import BUILD, PATIENCE, ROOT, Client, Closed, Lmtp, Server, wait_for
 
 LONG = bool(os.environ.get("XIMSSD_LONG"))
 SANITIZED = bool(os.environ.get("XIMSSD_SANITIZED"))
@@ -188,7 +188,7 @@ class FaultServer(Server):
             talk.close()
         return error
 
-    def when_it_serves(self, name, password, seconds=20):
+    def when_it_serves(self, name, password, seconds=PATIENCE):
         """The first login that works again."""
         def attempt():
             got = self.login(name, password)
@@ -231,7 +231,7 @@ class Talk(Client):
 
     def __init__(self, server, patience=None, tls=False):
         self.server = server
-        self.patience = patience or 30
+        self.patience = patience or PATIENCE
         try:
             super().__init__(("127.0.0.1", server.tls_port if tls else server.port), timeout=self.patience,
                              tls=server.tls_context() if tls else None)
@@ -300,7 +300,7 @@ class Lines:
 class Post(Lmtp):
     """LMTP with the same patience."""
 
-    def __init__(self, server, patience=30):
+    def __init__(self, server, patience=PATIENCE):
         self.server, self.patience = server, patience
         super().__init__(os.path.join(server.run_dir, "lmtp"))
 

@@ -13,7 +13,7 @@ import threading
 from xml.sax.saxutils import quoteattr
 
 from mailview import source
-from ximss import wait_for
+from ximss import PATIENCE, wait_for
 
 FLAGS = ("Seen", "Flagged", "Answered")
 RETURN_PATH = b"Return-Path: <ann@example.org>\r\n"  # final delivery puts it in front
@@ -80,7 +80,7 @@ class Ledger:
     def __init__(self, accounts):
         self.accounts = {name: Account(password) for name, password in accounts.items()}
 
-    def session(self, server, name, seconds=30):
+    def session(self, server, name, seconds=PATIENCE):
         """A login with a password that it may have."""
         with self.accounts[name].lock:
             return self._session(server, name, seconds)
@@ -111,9 +111,9 @@ class Ledger:
         """
         account = self.accounts[name]
         for _ in range(2):
-            wait_for(lambda: server.why_no_login(name, "wrong") == 515, 30, 0.01)
+            wait_for(lambda: server.why_no_login(name, "wrong") == 515, pause=0.01)
         for password in account.passwords:
-            got = wait_for(lambda p=password: server.login(name, p) or server.why_no_login(name, p) == 515, 30, 0.01)
+            got = wait_for(lambda p=password: server.login(name, p) or server.why_no_login(name, p) == 515, pause=0.01)
             if got is not True:
                 got.close()
                 account.passwords = [password]

@@ -10,7 +10,7 @@ import time
 from faults import Hang
 from ledger import Wrong
 from world import NAMES, scenario
-from ximss import wait_for
+from ximss import PATIENCE, wait_for
 
 # --- the admin
 
@@ -27,12 +27,12 @@ def reload(w):
         w.server.hurry()
         return [line for line in w.server.log()[since:].splitlines() if line.endswith((" reloaded", " nothing was changed"))]
     try:
-        w.heard("ok" if wait_for(done, 30)[0].endswith(" reloaded") else "error")
+        w.heard("ok" if wait_for(done)[0].endswith(" reloaded") else "error")
     except AssertionError:
         raise Hang("reload") from None
     w.ask(client, '<readTime id="t"/>')
     yield
-    if w.server.reload(30) != "":
+    if w.server.reload() != "":
         raise Wrong("a reload without faults fails: %s" % w.server.log()[since:])
 
 
@@ -47,7 +47,7 @@ def certificate(w):
         return [line for line in w.server.log()[since:].splitlines()
                 if line.endswith(("new certificate in use", "the certificate in use stays"))]
     try:
-        w.heard("ok" if wait_for(done, 30)[0].endswith("in use") else "error")
+        w.heard("ok" if wait_for(done)[0].endswith("in use") else "error")
     except AssertionError:
         raise Hang("a new certificate that nobody looks at") from None
     yield
@@ -104,7 +104,7 @@ def rebirth(role):
             now = w.server.pids()
             return set(victims) <= set(now) and all(now[n] != victims[n] for n in victims if n.split()[0] == role)
         try:
-            wait_for(all_new, 30)
+            wait_for(all_new)
             talk, _ = w.server.try_login("dora", w.ledger.accounts["dora"].passwords[0])
             w.heard("ok" if talk else "error")
         except AssertionError:
@@ -130,7 +130,7 @@ def start_once(w):
         server.hurry()
         return server.process.poll() is not None or " serving: " in server.log()[since:]
     try:
-        wait_for(decided, 40)
+        wait_for(decided)
     except AssertionError:
         raise Hang("start: %s" % server.log()[since:]) from None
     if server.process.poll() is None:
@@ -161,7 +161,7 @@ def stop(w):
     w.prepare(clients[0])
     yield
     w.server.process.send_signal(signal.SIGTERM)
-    end = time.monotonic() + 40
+    end = time.monotonic() + PATIENCE
     while w.server.process.poll() is None:
         w.server.hurry()
         time.sleep(0.02)

@@ -111,7 +111,7 @@ class Sweeper:
             for name in NAMES:
                 w.fresh(name).close()
             if len(self.server.pids()) < self.server.settle_count:
-                wait_for(lambda: self.server.hurry() or len(self.server.pids()) == self.server.settle_count, 30)
+                wait_for(lambda: self.server.hurry() or len(self.server.pids()) == self.server.settle_count)
         except AssertionError as e:
             raise Problem("does not serve again: %s" % e) from None
 

@@ -13,7 +13,7 @@ import time
 
 from faults import Hang, Post
 from ledger import Wrong, message, rows_of
-from ximss import wait_for
+from ximss import PATIENCE, wait_for
 
 NAMES = ("dora", "otto")
 SCENARIOS = {}
@@ -49,7 +49,7 @@ class World:
                 self.server.hurry()
                 return self.deliver(idents[n], 200, names or ("dora",)) == [250] * len(names or ("dora",))
             try:
-                wait_for(delivered, 40)
+                wait_for(delivered)
             except AssertionError:
                 raise Wrong("no mail is taken any more") from None
         rows = {r.findtext("Message-ID").strip("<>").split("@")[0]: r.get("UID") for r in rows_of(client)}
@@ -111,7 +111,7 @@ class World:
         """ximssctl: (exit code, what it printed)."""
         p = subprocess.Popen([os.path.join(self.server.bin, "ximssctl"), "-c", self.server.conf_path, *args], text=True,
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.server.env)
-        end, first = time.monotonic() + 30, stdin
+        end, first = time.monotonic() + PATIENCE, stdin
         while True:
             try:
                 out, err = p.communicate(first, timeout=0.3)
