@@ -132,13 +132,13 @@ def test_the_reply_to_bye_is_repeated_for_60_s(tmp_path):
         session = server.web_session()
         session.sync("<noop id='1'/>", seq=6)
         body = session.sync('<bye id="b"/>', seq=7, syncAsync=1).body
-        server.advance(50)
+        server.advance(30)
         for _ in range(2):
             assert session.sync('<bye id="b"/>', seq=7, syncAsync=1).body == body == b'<XIMSS><response id="b"/></XIMSS>'
         for number in (6, 8):
             assert session.sync('<bye id="b"/>', seq=number).status == 550
         assert session.sync('<bye id="b"/>').status == 550
-        server.advance(15)
+        server.advance(31)
         assert wait_for(lambda: session.sync('<bye id="b"/>', seq=7).status == 550)
         assert server.counters()["ximssHTTPSessionsActive"] == 0
 
@@ -417,16 +417,17 @@ def test_rule_8_dead_session_is_550(server, session):
 @pytest.mark.parametrize("requests", [2, 5])
 def test_batches_that_wait(tmp_path, requests):
     """Up to [limits] requests of them, with the one that runs; one more is 503, not run, and can come again."""
-    with WebServer(tmp_path, conf="[limits]\nrequests = %d\n" % requests) as server:
+    with WebServer(tmp_path, conf="[limits]\nrequests = %d\n" % requests, server="workers = 1\nkeepers = 1\n") as server:
         session = server.web_session()
         session.sync("".join('<mailboxCreate id="%d" mailbox="M%d"/>' % (i, i) for i in range(40)))
         slow = "".join('<mailboxList id="%d" filter="*"/>' % i for i in range(1500))
-        first = server.web()
-        first.send(request("POST", session.target("sync"), xml_body(slow)))
-        wait_for(lambda: (server.row(id=int(session.url_id[:6])) or {})["status"] == "listing mailboxes")
-        conns = [server.web() for _ in range(requests)]
-        for i, conn in enumerate(conns):
-            conn.send(request("POST", session.target("sync"), xml_body('<mailboxCreate id="%d" mailbox="N%d"/>' % (i, i))))
+        first, *conns = (server.web() for _ in range(requests + 1))
+        with server.stopped("keeper 1"):  # so that it has all of them before it has answered any
+            server.send_and_see(first, request("POST", session.target("sync"), xml_body(slow)))
+            for i, conn in enumerate(conns):
+                create = '<mailboxCreate id="%d" mailbox="N%d"/>' % (i, i)
+                server.send_and_see(conn, request("POST", session.target("sync"), xml_body(create)))
+            assert server.ask("GET", "/nowhere").status == 404  # in a later round: what was read is on its way
         replies = [conn.reply() for conn in conns]
         late = [i for i, reply in enumerate(replies) if reply.status == 503]
         assert len(late) == 1, replies

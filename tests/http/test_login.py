@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 from xhttp import Session, WebServer, basic, cram, errors, parameters, request, tags, xml_body
+from ximss import wait_for
 
 WRONG = b'<XIMSS><response errorText="incorrect password or account name" errorNum="515"/></XIMSS>'
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -153,7 +154,7 @@ def test_forms_that_cannot_be_decoded(server, text):
 
 def test_another_client_agrees(server):
     """Python's http.client reads the same over one connection that stays."""
-    client = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=20)
+    client = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=60)
     for i in range(3):
         client.request("POST", "/XIMSSLogin/?errorAsXML=1", urllib.parse.urlencode(DORA), FORM)
         reply = client.getresponse()
@@ -424,12 +425,15 @@ def test_address_limit(tmp_path):
 
 
 def test_delay_of_failures(tmp_path):
-    """1 s for the first of a connection; nobody else waits."""
-    with WebServer(tmp_path, clock=True) as server:
+    """fail_delay for the first of a connection; nobody else waits."""
+    with WebServer(tmp_path, clock=True, conf="[login]\nfail_delay = 60s\nfail_delay_max = 60s\n") as server:
         conn = server.web()
         conn.send(request("GET", "/XIMSSLogin/?" + parameters({**DORA, "password": "oops", "errorAsXML": 1})))
-        assert conn.quiet(0.3)
+        wait_for(lambda: server.counters()["ximssLoginsFailed"] == 1)
         is_session(get(server, DORA))
+        server.advance(40)
+        assert conn.quiet(0.3)
+        server.advance(20)
         assert conn.reply().body == WRONG
 
 

@@ -69,7 +69,7 @@ def test_others_are_not_believed(server):
 
 
 def test_ximss_behind_it(server):
-    with socket.create_connection(("127.0.0.1", server.px_port), timeout=20) as s:
+    with socket.create_connection(("127.0.0.1", server.px_port), timeout=60) as s:
         s.sendall(V1 + b'<noop id="1"/>\0')
         assert s.recv(100) == b'<response id="1"/>\0'
         assert wait_for(lambda: server.row(ip="192.0.2.7", transport="tcp"))

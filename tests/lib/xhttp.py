@@ -175,6 +175,12 @@ class WebServer(Server):
         conn.close()
         return reply
 
+    def send_and_see(self, conn, data):
+        """Sends it and waits until the server has read it; nobody else may send anything meanwhile."""
+        before = self.counters()["httpUserTrafficIn"]
+        conn.send(data)
+        wait_for(lambda: self.counters()["httpUserTrafficIn"] == before + len(data))
+
     def login(self, conn=None, query=None, name="dora@harbor.example", password=None, **more):
         """The reply to a login by parameters in the query, with errorAsXML."""
         query = {"errorAsXML": 1, "userName": name, "password": password or self.accounts[name.split("@")[0]],

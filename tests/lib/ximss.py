@@ -483,3 +483,13 @@ class Server:
         pid = wait_for(lambda: self.children().get(name))
         os.kill(pid, signo)
         return pid
+
+    @contextlib.contextmanager
+    def stopped(self, name):
+        """One of its processes does not run for a while."""
+        pid = self.kill(name, signal.SIGSTOP)
+        try:
+            yield pid
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
