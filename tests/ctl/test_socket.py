@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The ximssd authors
 """The control socket under bad manners: the master and its children live, and nobody else waits (design 8)."""
+import contextlib
 import json
 import os
 import random
@@ -53,7 +54,7 @@ def test_others_may_not_command(server):
             "try:\n    s.send(bytes.fromhex(sys.argv[2])); got = s.recv(1000)\n"
             "except (BrokenPipeError, ConnectionResetError):\n    got = b''\nsys.exit(0 if got == b'' else 1)\n")
     for who in (LIST, request("status")):
-        assert subprocess.run(["/usr/bin/python3", "-c", code, path, who.hex()], timeout=20, check=False).returncode == 0
+        assert subprocess.run(["/usr/bin/python3", "-c", code, path, who.hex()], timeout=PATIENCE, check=False).returncode == 0
     assert works(server)
 
 
@@ -120,7 +121,7 @@ def test_a_client_asks_again_without_reading(server):
             pass
         assert 0 < sent < 100000
         assert works(server)
-        s.settimeout(20)
+        s.settimeout(PATIENCE)
         for _ in range(sent):
             assert answer(s)[0] == 0
         s.send(LIST)
@@ -165,7 +166,7 @@ def test_a_silent_process_is_named(server):
                 assert answer(other)[0] == 0
             err, texts = answer(s)
     finally:
-        if os.path.exists("/proc/%d" % pid):
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
     assert err != 0
     said = [json.loads(t) for t in texts.values()]
@@ -213,7 +214,7 @@ def test_unread_answers_are_bounded(tmp_path):
         others[-1].send(LIST)
         assert answer(others[-1])[0] == 0
         for s in lazy:  # what the kernel had, then the end
-            s.settimeout(20)
+            s.settimeout(PATIENCE)
             while not closed(s):
                 pass
             s.close()
