@@ -30,7 +30,7 @@ def tree(tmp_path_factory):
     """The source tree of the packages, as `make deb` makes it."""
     build = tmp_path_factory.mktemp("deb")
     done = subprocess.run(["make", "-s", f"BUILD={build}", "MAINTAINER=Ann, & Sons <ann@example.org>", "deb-tree"], cwd=ROOT,
-                          capture_output=True, text=True, timeout=60, check=False,
+                          capture_output=True, text=True, timeout=120, check=False,
                           env=dict(os.environ, SOURCE_DATE_EPOCH="1700000000"))
     assert done.returncode == 0, done.stderr
     return os.path.join(build, "deb", f"ximssd-{VERSION}")
@@ -115,7 +115,7 @@ def test_purge_keeps_mail(tmp_path):
             target = tmp_path / "var" / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text("x")
-        done = subprocess.run(["sh", "-c", script, "postrm", "purge"], capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(["sh", "-c", script, "postrm", "purge"], capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr
         return {os.path.relpath(os.path.join(d, f), tmp_path / "var") for d, _, fs in os.walk(tmp_path / "var") for f in fs}, done.stderr
 
@@ -136,7 +136,7 @@ def test_other_ends_keep_everything(tmp_path):
     (tmp_path / "var/lib/ximssd").mkdir(parents=True)
     (tmp_path / "var/lib/ximssd/tls-key.pem").write_text("x")
     for argument in ("remove", "upgrade", "failed-upgrade", "abort-install", "abort-upgrade", "disappear"):
-        subprocess.run(["sh", "-c", script, "postrm", argument], timeout=20, check=True)
+        subprocess.run(["sh", "-c", script, "postrm", argument], timeout=120, check=True)
         assert (tmp_path / "var/lib/ximssd/tls-key.pem").exists()
 
 
