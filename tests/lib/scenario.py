@@ -8,6 +8,7 @@ import socket
 import time
 import xml.etree.ElementTree as ET
 
+from settled import settle
 from ximss import Closed, Server, wait_for
 
 KINDS = {
@@ -183,6 +184,7 @@ class Run:
         elif kind == "wait":
             time.sleep(float(text))
         elif kind == "advance":
+            settle(self.server)  # the times that what was said has set run from now on
             self.server.advance(float(text))
         elif kind == "starttls":
             self.client(text or "1").start_tls(self.server.tls_context())
