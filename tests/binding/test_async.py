@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: The ximssd authors
 """`async` (protocol 1, 4.7), the worked example of 4.13, and KILL (4.9)."""
 import pytest
+from settled import doing
 from turns import Turns
 from xhttp import Session, WebServer, cram, errors, parameters, request, tags, xml_body
 from ximss import wait_for
@@ -254,7 +255,7 @@ def test_kill_while_a_batch_runs(server):
     session.sync("".join('<mailboxCreate id="%d" mailbox="Long %d"/>' % (i, i) for i in range(60)))
     slow = server.web()
     slow.send(request("POST", session.target("sync", reqSeq=1), xml_body("".join('<mailboxList id="%d" filter="*"/>' % i for i in range(20000)))))
-    wait_for(lambda: (server.row(id=int(session.url_id[:6])) or {}).get("status") == "listing mailboxes")
+    wait_for(lambda: doing(server, session.url_id) == "listing mailboxes", pause=0.001)
     assert session.kill().status == 200
     assert slow.reply().status == 550
     assert session.kill().status == 550

@@ -9,6 +9,7 @@ import urllib.parse
 import xml.etree.ElementTree as ET
 
 import pytest
+from settled import settle
 from xhttp import Session, WebServer, basic, cram, errors, parameters, request, tags, xml_body
 from ximss import wait_for
 
@@ -431,8 +432,10 @@ def test_delay_of_failures(tmp_path):
         conn.send(request("GET", "/XIMSSLogin/?" + parameters({**DORA, "password": "oops", "errorAsXML": 1})))
         wait_for(lambda: server.counters()["ximssLoginsFailed"] == 1)
         is_session(get(server, DORA))
+        settle(server)
         server.advance(40)
-        assert conn.quiet(0.3)
+        settle(server)
+        assert conn.quiet(0.1)
         server.advance(20)
         assert conn.reply().body == WRONG
 
