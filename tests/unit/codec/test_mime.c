@@ -360,14 +360,14 @@ static void repeat(const char *text, unsigned n)
         buf_str(&raw, str_of(text));
 }
 
-/* Digests raw; at most two seconds. */
+/* Digests raw; at most two seconds, however many others want the processor. */
 static void bounded(const char *what)
 {
     struct timespec from, to;
     struct digest_head h;
-    clock_gettime(CLOCK_MONOTONIC, &from);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
     digest_with(buf_slice(&raw), &mime_limits_default, &h);
-    clock_gettime(CLOCK_MONOTONIC, &to);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
     double seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
     print_message("%s: %zu KiB, %.0f ms\n", what, raw.n / 1024, seconds * 1e3);
     assert_true(seconds < 2);

@@ -143,7 +143,7 @@ static void timers_fire_in_time(void **state)
     loop_run(loop);
     assert_true(fired_at[0] - began >= 60 * CLOCK_MS);
     assert_true(fired_at[2] - began >= 150 * CLOCK_MS);
-    assert_true(fired_at[2] - began < 2 * CLOCK_SEC);
+    assert_true(fired_at[2] - began < 20 * CLOCK_SEC);
     assert_true(fired_at[1] == 0);
 }
 

@@ -424,7 +424,7 @@ static void s_client(uint16_t port, const char *options, const char *say, char *
     FILE *p = popen(command, "r");
     assert_non_null(p);
     guest.closed = 0;
-    await(&w, &guest.closed, 10);
+    await(&w, &guest.closed, 20);
     size_t n = fread(out, 1, size - 1, p);
     out[n] = '\0';
     pclose(p);

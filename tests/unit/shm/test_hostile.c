@@ -140,11 +140,11 @@ static void random_images(void **state)
         spoil(&im);
         save(&im, kit_path(&k, of_index ? "index" : "worker-1.1"));
         struct shm_reader *r = (i & 1) != 0 ? kept : shm_reader_new(k.dir);
-        int64_t t = clock_mono();
+        int64_t t = clock_cpu();
         ok += shm_reader_refresh(r, NOW) == SHM_OK;
         look(r);
         rows += shm_reader_rows(r);
-        assert_true(clock_mono() - t < CLOCK_SEC);
+        assert_true(clock_cpu() - t < CLOCK_SEC);
         if (r != kept)
             shm_reader_free(&r);
         save(of_index ? &index : &segment, kit_path(&k, of_index ? "index" : "worker-1.1"));
@@ -194,15 +194,15 @@ static void live_mutation(void **state)
     load(&segment, kit_path(&k, "worker-1.1"));
     pid_t pid = fork();
     if (pid == 0) {
-        alarm(60);
+        alarm(600);
         scribble(&k, &index, &segment);
     }
     struct shm_reader *r = shm_reader_new(k.dir);
-    for (int64_t end = clock_mono() + CLOCK_SEC * 3 / 2; clock_mono() < end; n++) {
-        int64_t t = clock_mono();
+    for (int64_t end = clock_mono() + CLOCK_SEC * 3 / 2; clock_mono() < end || n <= 50; n++) {
+        int64_t t = clock_cpu();
         ok += shm_reader_refresh(r, NOW) == SHM_OK;
         look(r);
-        assert_true(clock_mono() - t < CLOCK_SEC);
+        assert_true(clock_cpu() - t < CLOCK_SEC);
         if (n % 16 == 15) {
             shm_reader_free(&r);
             r = shm_reader_new(k.dir);

@@ -165,7 +165,7 @@ static void counters_never_go_back(void **state)
     kit_init(&k, 2);
     pid_t pid = fork();
     if (pid == 0) {
-        alarm(60);
+        alarm(600);
         for (uint32_t i = 0; i < LIVES; i++) {
             struct proc p;
             kit_proc(&k, &p, "worker", i, 1);
