@@ -8,6 +8,7 @@ import time
 from test_handover import exchange
 from upgradable import WebUpgradable
 from xhttp import Lost, errors, tags
+from ximss import wait_for
 
 
 def test_everything_that_a_session_knows(tmp_path):
@@ -112,6 +113,7 @@ def test_clients_at_work(tmp_path):
             exchange(server, count)
             server.deliver("Subject: %d\r\n\r\nx\r\n" % count)
             time.sleep(1)
+        wait_for(lambda: all(t.problem or t.made > 20 for t in typists) and all(t.problem or t.notifies for t in listeners))
         for t in typists + listeners:
             t.over = True
         for t in typists + listeners:

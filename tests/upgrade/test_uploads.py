@@ -12,6 +12,7 @@ from test_handover import exchange
 from upgradable import WebUpgradable
 from uploading import BLOCK, form, holds, spool_of
 from xhttp import Lost, errors, request
+from settled import settle
 from ximss import wait_for
 
 LONG = 12 << 20  # more than all buffers on the way hold
@@ -79,6 +80,7 @@ def test_life_of_a_set(tmp_path):
     with WebUpgradable(tmp_path, http="upload_life = 600s\n", server=SERVER, clock=True) as server:
         s = server.web_session()
         assert post(s, "old", b"old") == 200
+        settle(server)
         server.advance(300)
         assert post(s, "new", b"new") == 200
         exchange(server)
