@@ -448,9 +448,14 @@ class Server:
 
     def top(self, *args):
         """What ximss-top --once --json says."""
-        done = subprocess.run([os.path.join(self.bin, "ximss-top"), "-c", self.conf_path, "--once", "--json", *args],
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=True, env=self.env)
-        return json.loads(done.stdout)
+        def look():
+            done = subprocess.run([os.path.join(self.bin, "ximss-top"), "-c", self.conf_path, "--once", "--json", *args],
+                                  stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=True, env=self.env)
+            shown = json.loads(done.stdout)
+            # Right behind a leap of its clock nobody is known to run, and all sums are 0, until the master's next beat.
+            return (not leaps or shown["server"]["running"]) and shown
+        leaps = self.clock is not None and self.process is not None and self.process.poll() is None
+        return wait_for(look)
 
     def row(self, **want):
         """The one row of ximss-top that has these values, or None."""
