@@ -100,7 +100,7 @@ def test_an_empty_batch(server, conn, session):
     data = request("POST", session.target("sync", reqSeq=1), "<XIMSS></XIMSS>")
     (whole,) = pipelined(conn, [data])
     assert whole.body == EMPTY
-    assert [k for k, got in cut_replies(server, lambda: data, some(whole)) if len(got) == k] == some(whole)
+    assert [len(got) for _, got in cut_replies(server, lambda: data, some(whole))] == list(some(whole))
     again, new = pipelined(conn, [data, sync(session, '<noop id="1"/>', reqSeq=2)])
     assert again.body == EMPTY and new.body == DONE
 
