@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: The ximssd authors
 """Scenarios: what a client says and what it must hear, byte for byte (tests/scenario/*.scn; format in README.md there)."""
 import base64
+import contextlib
 import hmac
 import re
 import socket
@@ -11,6 +12,7 @@ import xml.etree.ElementTree as ET
 from settled import settle
 from ximss import Closed, Server, wait_for
 
+ALL = "log_level = all\n"
 KINDS = {
     "any": r'[^"<>]*',
     "num": r"[0-9]+",
@@ -39,7 +41,7 @@ class Script:
                 self._line(number, line.rstrip("\n"))
         assert any(kind == "S" or kind == "X" for _, kind, _, _ in self.steps), "%s expects nothing" % path
         if "log_level" not in self.server:
-            self.server += "log_level = all\n"
+            self.server += ALL
 
     def _line(self, number, line):
         if not line.strip() or line.startswith("#"):
@@ -71,10 +73,37 @@ class Script:
         server.start()
         return server
 
+    def served(self, shared, folder):
+        """To be entered: the shared server with the accounts of the script, or one of its own if it wants settings or a clock."""
+        if self.conf or self.server != ALL or self.clock:
+            return self.start(folder, clock=self.clock)
+        return shared.accounts_of(self.accounts)
+
+
+class Shared(Server):
+    """A server for one user after the other; each finds the accounts that it names, fresh, and no other."""
+
+    def __init__(self, folder, server=ALL):
+        super().__init__(folder, server=server, accounts={}, tls=True)
+
+    @contextlib.contextmanager
+    def accounts_of(self, accounts):
+        """accounts: {name: (password, real name or "")}"""
+        begin = len(self.log())
+        self.accounts = {name: password for name, (password, _) in accounts.items()}
+        for name, (password, real) in accounts.items():
+            self.add_account(name, password, *(["--real-name", real] if real else []))
+        yield self
+        for name in accounts:
+            self.ctl("account", "remove", name)
+        said = self.log()[begin:]
+        assert "broken invariant" not in said and "Sanitizer" not in said and " ended by " not in said, said
+
 
 class Run:
     def __init__(self, script, server):
         self.script, self.server = script, server
+        self.log_from = len(server.log())  # a shared server has said more before
         self.clients, self.names, self.pending = {}, {}, {}
         self.secrets = {password for password, _ in script.accounts.values()}
         self.seen = []  # lines of the log that were found
@@ -120,11 +149,15 @@ class Run:
         if e.tag.lower() == "auth":
             self.secrets.add(given.get("value", ""))
 
+    def said(self):
+        """What the server has logged since the script began."""
+        return self.server.log()[self.log_from:]
+
     def log(self, where, text):
         pattern, groups = self.pattern(text)
 
         def find():
-            for line in self.server.log().splitlines():
+            for line in self.said().splitlines():
                 m = pattern.fullmatch(line.encode())
                 if m and line not in self.seen:
                     return line, m
@@ -132,7 +165,7 @@ class Run:
         try:
             line, m = wait_for(find)
         except AssertionError:
-            raise AssertionError("%s: not in the log: %s\n%s" % (where, text, self.server.log())) from None
+            raise AssertionError("%s: not in the log: %s\n%s" % (where, text, self.said())) from None
         self.seen.append(line)
         self.remember(groups, m)
 
@@ -143,7 +176,7 @@ class Run:
         self.names[name] = base64.b64encode(("%s %s" % (account, digest) if account else digest).encode()).decode()
 
     def no_secrets(self):
-        log = self.server.log()
+        log = self.said()
         for secret in self.secrets:
             if len(secret) >= 6:
                 assert secret not in log, [line for line in log.splitlines() if secret in line]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The ximssd authors
-"""Runs every *.scn of this folder against a server of its own."""
+"""Runs every *.scn of this folder, with accounts of its own, and a server of its own where it has settings or moves the clock."""
 import glob
 import os
 
@@ -13,10 +13,10 @@ FILES = sorted(os.path.relpath(p, ROOT) for p in glob.glob(os.path.join(HERE, "*
 
 
 @pytest.mark.parametrize("path", FILES, ids=[os.path.basename(p)[:-4] for p in FILES])
-def test_scenario(path, tmp_path, monkeypatch):
+def test_scenario(path, shared, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     script = Script(path)
-    with script.start(tmp_path, clock=script.clock) as server:
+    with script.served(shared, tmp_path) as server:
         Run(script, server).run()
 
 

@@ -51,10 +51,10 @@ def test_the_list_of_those_left_out_is_right():
 
 
 @pytest.mark.parametrize("path", PLAYED, ids=[name_of(p) for p in PLAYED])
-def test_scenario(path, tmp_path, monkeypatch):
+def test_scenario(path, shared, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     script = Script(path)
-    with script.start(tmp_path) as server:
+    with script.served(shared, tmp_path) as server:
         done = play(server, path, "--strict")
         assert done.returncode == FINE, (done.stdout + done.stderr).decode()
         said = [line for line in done.stdout.decode().splitlines() if line[:1] in "CSX"]
