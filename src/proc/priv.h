@@ -27,6 +27,8 @@
  * sanitizer give up nothing at all, which it says too: the sanitizers read /proc, start a symbolizer, and trace their
  * process when it ends.
  */
+#include <sys/types.h>
+
 #include "codec/ipcmsg.h"
 #include "conf/conf.h"
 
@@ -41,6 +43,8 @@
 #ifndef PRIV_SANITIZED
 #define PRIV_SANITIZED false
 #endif
+
+struct sock_filter; /* linux/filter.h */
 
 struct priv_id {
     uint32_t uid, gid; /* PRIV_STAY: as it is; not started by root, or built with a sanitizer */
@@ -85,12 +89,15 @@ size_t priv_warnings(const char **list, size_t max);
 enum err priv_enter(enum ipc_role role, const struct conf *c, struct priv_id id) CHECKED;
 enum err priv_lock(enum ipc_role role) CHECKED;
 
-/* --- the parts of priv_lock(), behind no_new_privs; the second is made from priv.tbl */
+/* --- the parts of priv_lock(), behind no_new_privs; the second is made from priv.tbl. They allocate nothing. */
 
 /* The version of the kernel's Landlock; 0: it has none, or it is switched off. */
 int priv_landlock_abi(void);
 bool priv_has_seccomp(void);
 enum err priv_landlock(void) CHECKED;
 enum err priv_seccomp(enum ipc_role role) CHECKED;
+/* The filter that it loads, for a process whose id is `self`; returns how many instructions there are. */
+#define PRIV_FILTER_MAX 512
+size_t priv_filter(enum ipc_role role, pid_t self, struct sock_filter *to, size_t max);
 /* Names of the calls that a role keeps, in the order of the table; returns how many there are. */
 size_t priv_calls(enum ipc_role role, const char **names, size_t max);

@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: MIT
 // SPDX-FileCopyrightText: The ximssd authors
+/*
+ * The filter of system calls is written here, an instruction after the other, into memory that is there. libseccomp can make one as
+ * well, but where an allocation fails in the middle of it, it leaves out calls without a word, or breaks down (2.5.4): from it
+ * come the numbers alone.
+ */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <seccomp.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -54,77 +64,139 @@ size_t priv_calls(enum ipc_role role, const char **names, size_t max)
     return n;
 }
 
-static const int commands_nonblocking[] = {FIONBIO, FIONREAD};
-static const int commands_flags[] = {F_GETFD, F_SETFD,         F_GETFL,     F_SETFL,
-                                     F_DUPFD, F_DUPFD_CLOEXEC, F_GET_SEALS, F_ADD_SEALS};
-static const int commands_locks[] = {F_GETLK, F_SETLK};
-static const int options_tcp[] = {TCP_NODELAY, TCP_NOTSENT_LOWAT};
+static const uint32_t commands_nonblocking[] = {FIONBIO, FIONREAD};
+static const uint32_t commands_flags[] = {F_GETFD, F_SETFD,         F_GETFL,     F_SETFL,
+                                          F_DUPFD, F_DUPFD_CLOEXEC, F_GET_SEALS, F_ADD_SEALS};
+static const uint32_t commands_locks[] = {F_GETLK, F_SETLK};
+static const uint32_t options_tcp[] = {TCP_NODELAY, TCP_NOTSENT_LOWAT};
 
-static int add_one(scmp_filter_ctx ctx, int number, struct scmp_arg_cmp arg)
+struct program {
+    struct sock_filter *code;
+    size_t n, max;
+};
+
+static void put(struct program *p, unsigned code, uint32_t k, size_t if_true, size_t if_false)
 {
-    return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, number, 1, &arg);
+    BUG_IF(p->n == p->max || if_true > UINT8_MAX || if_false > UINT8_MAX);
+    p->code[p->n++] = (struct sock_filter){(uint16_t)code, (uint8_t)if_true, (uint8_t)if_false, k};
 }
 
-static int add_commands(scmp_filter_ctx ctx, int number, const int *list, size_t n)
+static void put_load(struct program *p, size_t offset)
 {
-    int rc = 0;
-    for (size_t i = 0; i < n && rc == 0; i++)
-        rc = add_one(ctx, number, SCMP_A1_64(SCMP_CMP_EQ, (scmp_datum_t)list[i], 0));
-    return rc;
+    put(p, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
 }
 
-static int add(scmp_filter_ctx ctx, const struct call *c)
+static void put_load_number(struct program *p)
 {
-    int number = seccomp_syscall_resolve_name(c->name);
-    int rc = 0;
-    if (number < 0)
-        return 0; /* not on this architecture */
+    put_load(p, offsetof(struct seccomp_data, nr));
+}
+
+/* Half of an argument: all have 64 bits. */
+static void put_load_arg(struct program *p, unsigned arg, bool high)
+{
+    bool second = high == (__BYTE_ORDER == __LITTLE_ENDIAN);
+    put_load(p, offsetof(struct seccomp_data, args) + 8 * (size_t)arg + (second ? 4 : 0));
+}
+
+struct condition {
+    unsigned arg; /* from 0 */
+    bool none_of; /* none of the bits of `value` is set; else: it is `value` */
+    uint32_t value;
+};
+
+/* Goes on where it is met, and to `otherwise` where it is not. */
+static void put_condition(struct program *p, const struct condition *c, size_t otherwise)
+{
+    if (c->none_of) {
+        put_load_arg(p, c->arg, false);
+        put(p, BPF_JMP | BPF_JSET | BPF_K, c->value, otherwise - p->n - 1, 0);
+        return;
+    }
+    put_load_arg(p, c->arg, true);
+    put(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, otherwise - p->n - 1);
+    put_load_arg(p, c->arg, false);
+    put(p, BPF_JMP | BPF_JEQ | BPF_K, c->value, 0, otherwise - p->n - 1);
+}
+
+/* Allows the call when all conditions are met. The call's number is loaded, before and behind it. */
+static void put_rule(struct program *p, uint32_t number, const struct condition *list, size_t n)
+{
+    size_t length = 1;
+    for (size_t i = 0; i < n; i++)
+        length += list[i].none_of ? 2 : 4;
+    size_t not_met = p->n + 1 + length;
+    put(p, BPF_JMP | BPF_JEQ | BPF_K, number, 0, length + (n != 0));
+    for (size_t i = 0; i < n; i++)
+        put_condition(p, &list[i], not_met);
+    put(p, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
+    if (n != 0)
+        put_load_number(p);
+}
+
+static void put_commands(struct program *p, uint32_t number, const uint32_t *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        put_rule(p, number, &(struct condition){.arg = 1, .value = list[i]}, 1);
+}
+
+static void put_call(struct program *p, const struct call *c, pid_t self)
+{
+    int known = seccomp_syscall_resolve_name(c->name);
+    uint32_t number = (uint32_t)known;
+    if (known < 0)
+        return; /* not on this architecture */
     switch (c->check) {
     case ANY:
-        rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, number, 0, NULL);
+        put_rule(p, number, NULL, 0);
         break;
     case NO_EXEC:
-        rc = add_one(ctx, number, SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+        put_rule(p, number, &(struct condition){.arg = 2, .none_of = true, .value = PROT_EXEC}, 1);
         break;
     case OWN:
-        rc = add_one(ctx, number, SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
+        put_rule(p, number, &(struct condition){.arg = 0, .value = (uint32_t)self}, 1);
         break;
     case NONBLOCKING:
-        rc = add_commands(ctx, number, commands_nonblocking, ARRAY_LEN(commands_nonblocking));
+        put_commands(p, number, commands_nonblocking, ARRAY_LEN(commands_nonblocking));
         break;
     case FILE_FLAGS:
-        rc = add_commands(ctx, number, commands_flags, ARRAY_LEN(commands_flags));
+        put_commands(p, number, commands_flags, ARRAY_LEN(commands_flags));
         break;
     case FILE_LOCKS:
-        rc = add_commands(ctx, number, commands_locks, ARRAY_LEN(commands_locks));
+        put_commands(p, number, commands_locks, ARRAY_LEN(commands_locks));
         break;
     case TCP_OPTIONS:
-        for (size_t i = 0; i < ARRAY_LEN(options_tcp) && rc == 0; i++)
-            rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, number, 2,
-                                  SCMP_A1_64(SCMP_CMP_EQ, IPPROTO_TCP, 0),
-                                  SCMP_A2_64(SCMP_CMP_EQ, (scmp_datum_t)options_tcp[i], 0));
+        for (size_t i = 0; i < ARRAY_LEN(options_tcp); i++) {
+            struct condition both[] = {{.arg = 1, .value = IPPROTO_TCP},
+                                       {.arg = 2, .value = options_tcp[i]}};
+            put_rule(p, number, both, ARRAY_LEN(both));
+        }
         break;
     }
-    return rc;
+}
+
+size_t priv_filter(enum ipc_role role, pid_t self, struct sock_filter *to, size_t max)
+{
+    struct program p = {.code = to, .max = max};
+    /* A call of another architecture (32 bit) has the number of another one in this. */
+    put_load(&p, offsetof(struct seccomp_data, arch));
+    put(&p, BPF_JMP | BPF_JEQ | BPF_K, seccomp_arch_native(), 1, 0);
+    put(&p, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
+    put_load_number(&p);
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+        if (strchr(calls[i].roles, letter_of(role)) != NULL)
+            put_call(&p, &calls[i], self);
+    }
+    put(&p, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
+    return p.n;
 }
 
 enum err priv_seccomp(enum ipc_role role)
 {
-    /* Calls of another architecture (32 bit) end the process as well: libseccomp's way with those it was not given. */
-    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
-    int rc = ctx != NULL ? 0 : -ENOMEM;
-    if (rc == 0)
-        rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-    for (size_t i = 0; i < ARRAY_LEN(calls) && rc == 0; i++) {
-        if (strchr(calls[i].roles, letter_of(role)) != NULL)
-            rc = add(ctx, &calls[i]);
-    }
-    if (rc == 0)
-        rc = seccomp_load(ctx);
-    if (ctx != NULL)
-        seccomp_release(ctx);
-    if (rc == 0)
+    struct sock_filter code[PRIV_FILTER_MAX];
+    struct sock_fprog program = {
+        .len = (unsigned short)priv_filter(role, getpid(), code, PRIV_FILTER_MAX), .filter = code};
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0u, &program) == 0)
         return ERR_OK;
-    log_write(LOG_FAILURES, "CHILD", 0, NULL, "cannot limit system calls: %s", strerror(-rc));
+    log_write(LOG_FAILURES, "CHILD", 0, NULL, "cannot limit system calls: %s", strerror(errno));
     return ERR_SYS;
 }
