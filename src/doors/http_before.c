@@ -125,7 +125,10 @@ static enum err answer(struct http_conn *c, const struct xelem *e, enum op_id op
     }
 }
 
-/* ERR_WAIT: auth is asked, or was and the batch has gone on since. */
+/*
+ * ERR_WAIT: auth is asked, or was and the batch has gone on since, or is over. A failure within the batch may have blocked the
+ * client's address (protocol 1, 3.9): then it is as for one that comes from there.
+ */
 CHECKED static enum err ask(struct http_conn *c, const struct xelem *e, enum op_id op,
                             struct str id)
 {
@@ -137,6 +140,8 @@ CHECKED static enum err ask(struct http_conn *c, const struct xelem *e, enum op_
         ask_features(c, e);
     else if (c->door->no_logins)
         return ERR_SHUTTING_DOWN;
+    else if (c->door->host.blocked(c->door->host.ctx, c->req->client.b))
+        http_reply(c, 503, STR(""), STR_NONE);
     else
         err = ask_login(c, e, id);
     return err == ERR_OK ? ERR_WAIT : err;

@@ -425,6 +425,21 @@ def test_address_limit(tmp_path):
         is_session(get(server, DORA))
 
 
+@pytest.mark.parametrize("right", [False, True], ids=["wrong", "right"])
+def test_address_limit_inside_a_batch(tmp_path, right):
+    """From the failure on that blocks the address, no login of the same request is tried any more, nor is a right one taken."""
+    conf = "[login]\nfail_delay = 0\nfail_account = 0\nfail_address = 3\ncram = yes\n"
+    with WebServer(tmp_path, conf=conf, server="client_addresses = 10.0.0.0/8\n") as server:
+        wrong = ['<login id="%d" userName="name%d" nonce="7f0c2b91d4e65a38" authData="%s"/>' % (i, i, cram("7f0c2b91d4e65a38")) for i in range(100)]
+        batch = wrong[:3] + ['<login id="L" authData="dora" password="correct-horse"/>'] if right else wrong
+        for source in ("127.0.0.1", "127.0.0.2"):
+            assert errors(before(server, "".join(batch[:2]), source=source).xml) == [("0", 515), ("1", 515)]
+            assert before(server, "".join(batch), source=source).status == 503
+        counted = server.counters()
+        assert (counted["ximssLoginsFailed"], counted["ximssSessionsTotal"]) == (6, 0)
+        assert errors(before(server, "".join(batch[:2]), source="127.0.0.3").xml) == [("0", 515), ("1", 515)]
+
+
 def test_delay_of_failures(tmp_path):
     """fail_delay for the first of a connection; nobody else waits."""
     with WebServer(tmp_path, clock=True, conf="[login]\nfail_delay = 60s\nfail_delay_max = 60s\n") as server:
