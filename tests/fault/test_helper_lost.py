@@ -91,6 +91,7 @@ def test_lost(tmp_path, lost):
 def test_no_memory(tmp_path):
     """Each allocation of the parser's fails in its turn: nothing is stored unparsed for it, and nothing is refused."""
     with FaultServer(tmp_path, {"dora": "correct-horse"}, server=SERVER) as server:
+        server.hurry = lambda: None
         text, want, done, lost = LARGE % "m", as_python_sees(LARGE % "m"), 0, 0
         server.faults.arm("malloc", "COUNT", role="helper")
         assert deliver(server, text) == 250
