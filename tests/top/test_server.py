@@ -81,8 +81,7 @@ def test_kick(shared, users, tmp_path):
             while True:
                 users[ids[4]].raw()
         assert all(works(users[i]) for i in (ids[0], ids[2], ids[3]))
-        record = [line for line in shared.log().splitlines() if "session kick" in line]
-        assert len(record) >= 2
+        wait_for(lambda: shared.log().count("session kick") >= 2)
 
 
 def test_kick_is_for_the_session_that_was_asked_about(shared, users, tmp_path):
@@ -248,7 +247,7 @@ def test_rate_of_a_real_load(shared, users, tmp_path):
     with watch(shared, tmp_path, "--counters") as t:
         t.shows("Per second")
         begin, sent, rates = time.monotonic(), 0, []
-        while time.monotonic() - begin < 4:
+        while time.monotonic() - begin < 4 or len(rates) < 3 and time.monotonic() - begin < 60:
             client.send_bytes(b'<noop id="a"/>\0' * 20)
             for _ in range(20):
                 client.raw()
