@@ -11,6 +11,7 @@ import subprocess
 import pytest
 from hostile import for_xml, is_visible, strings
 from journal import RECORD, Journal, JournalServer
+from settled import settle
 from ximss import PATIENCE, Server, wait_for
 
 STRINGS = strings()
@@ -222,5 +223,6 @@ def test_arguments(shared):
         if code == 0:
             assert mark in ctl(shared, b"log")[1]
     ctl(shared, b"log", b"reset")
+    settle(shared)
     for line in shared.log().splitlines():
         assert RECORD.fullmatch(line) and is_visible(line), line

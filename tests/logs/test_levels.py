@@ -30,10 +30,11 @@ class Tail:
 
     def __init__(self, server):
         self.server = server
-        self.at = len(server.log())
+        self.at = server.log().rfind("\n") + 1
 
     def records(self):
-        lines = self.server.log()[self.at:].splitlines()
+        text = self.server.log()[self.at:]
+        lines = text[:text.rfind("\n") + 1].splitlines()  # the last one may be on its way into the file
         found = [RECORD.fullmatch(line) for line in lines]
         assert all(found), lines
         return [m.groups() for m in found]  # time, level, tag, id, who, text

@@ -12,7 +12,7 @@ import signal
 import struct
 import time
 
-from settled import settle
+from settled import segment, settle, take
 from ximss import ROOT, Server, wait_for
 
 ONE = "workers = 1\nkeepers = 1\n"
@@ -105,6 +105,10 @@ def test_nothing_ran(tmp_path):
         assert end_of(server, "keeper 1", keeper) == "signal 11: waiting"
 
 
+def heartbeat(server):
+    return take(segment(server, "index"), 0, "shm_index", "heartbeat")
+
+
 def test_a_worker_that_hangs(tmp_path):
     with Server(tmp_path, server=ONE, clock=True) as server:
         (client, ident), = sessions(server, 1)
@@ -116,8 +120,10 @@ def test_a_worker_that_hangs(tmp_path):
             with stopped(worker):
                 lived = time.monotonic() - began
                 def step():
+                    beat = heartbeat(server)
                     server.advance(1)
-                    time.sleep(0.3)  # a turn of the master, a beat of the others
+                    time.sleep(0.3)  # a beat of the others
+                    wait_for(lambda: heartbeat(server) != beat)  # and a turn of the master
                     return "worker 1 (pid %d) ended" % worker in server.log()
                 wait_for(step)
                 text = end_of(server, "worker 1", worker)
