@@ -34,8 +34,8 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(filter-out libunistring,$(PKGS)) 2>/
 CPPFLAGS += -Isrc -I. -I$(BUILD) -D_GNU_SOURCE -DXIMSSD_VERSION='"$(VERSION)"' $(PKG_CFLAGS) $(LLHTTP_CFLAGS)
 CFLAGS   += -std=c17 -g $(OPT) $(WARN) $(HARD) $(SAN)
 LDFLAGS  += -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SAN)
-# What only tests run, a hundred programs, by the linkers that take least of the time, where they are; gold warns of clang's
-# sanitizers.
+# What only tests run, more than a hundred programs, by the linkers that take least of the time, where they are; gold warns of
+# clang's sanitizers.
 TEST_LD  := $(if $(findstring clang,$(CC)),$(if $(shell command -v ld.lld-14),-fuse-ld=lld),$(if $(shell command -v ld.gold),-fuse-ld=gold))
 
 # llhttp is generated C of Debian's node-llhttp, unpacked by .ci/install or installed; it becomes part of libcodec, without
@@ -130,7 +130,7 @@ $(BUILD)/test/obj/%.o: %.c $(BUILD)/flags | $(GEN)
 	@echo "  CC  $< (test clock)"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -DTEST_CLOCK -MMD -MP -c -o $@ $<
 
-link = echo "  LD  $@"; mkdir -p $(@D); $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^)
+link = echo "  LD  $@"; mkdir -p $(@D); $(CC) $(LDFLAGS) $(if $(SAN)$(filter-out $(PROGRAMS),$@),$(TEST_LD)) -o $@ $(filter %.o,$^)
 $(BUILD)/ximssd: $(BUILD)/obj/src/main.o $(LIBS)
 	@$(link) $(LINK) $(LDLIBS)
 $(BUILD)/test/ximssd: $(BUILD)/obj/src/main.o $(TEST_OBJ) $(LIBS)
@@ -178,6 +178,8 @@ $(BUILD)/libfuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $$(call libs_upto,$$(call fuzz
 	@$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(call rev,$(filter %.a,$^)) $(LDLIBS) -lm
 libfuzzer: $(addprefix $(BUILD)/libfuzzer/,$(FUZZ))
 
+# Their reports need lines, not types: the rest of what -g writes costs a sixth of the compiler's time.
+SAN_OPT  := -O1 -g1
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 fuzz: packages-build packages-check
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang-14 OPT=-O1 SAN="$(SANITIZE) -fsanitize=fuzzer-no-link" libfuzzer
@@ -230,12 +232,12 @@ check: packages-build packages-check
 
 # What the tests of the house look at (installation, hardening, packages) is no different here.
 san: packages-build packages-check
-	@tests/run --build $(BUILD)/san --not lint,house CC=$(if $(filter file default,$(origin CC)),clang-14,$(CC)) OPT=-O1 SAN="$(SANITIZE)"
+	@tests/run --build $(BUILD)/san --not lint,house CC=$(if $(filter file default,$(origin CC)),clang-14,$(CC)) OPT="$(SAN_OPT)" SAN="$(SANITIZE)"
 
 # The part of it that every change has to pass (.ci/run): what reads hostile bytes, what is mapped and shared, HTTP.
 SAN_SHORT := build,unit,replay,attack,mail,web,html,tls,scenario,shm,binding,storm
 san-short: packages-build packages-check
-	@XIMSSD_SOME=1 tests/run --build $(BUILD)/san --only $(SAN_SHORT) CC=$(if $(filter file default,$(origin CC)),clang-14,$(CC)) OPT=-O1 SAN="$(SANITIZE)"
+	@XIMSSD_SOME=1 tests/run --build $(BUILD)/san --only $(SAN_SHORT) CC=$(if $(filter file default,$(origin CC)),clang-14,$(CC)) OPT="$(SAN_OPT)" SAN="$(SANITIZE)"
 
 check-long: packages-build packages-check
 	@tests/run --build $(BUILD) --long
