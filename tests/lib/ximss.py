@@ -123,19 +123,25 @@ class Client:
 
     def raw(self):
         """The bytes of the next message without the zero byte. It must be well-formed XML."""
-        while b"\0" not in self.buffer:
-            got = self.sock.recv(65536)
-            if not got:
-                assert self.buffer == b"", self.buffer
-                raise Closed()
-            self.buffer += got
-        message, self.buffer = self.buffer.split(b"\0", 1)
-        ET.fromstring(message)
-        return message
+        return self._next()[0]
 
     def recv(self):
         """The next message as an element."""
-        return ET.fromstring(self.raw())
+        return self._next()[1]
+
+    def _next(self):
+        pieces = [self.buffer]  # a message may have megabytes: no byte is copied or looked at for every piece that comes
+        try:
+            while b"\0" not in pieces[-1]:
+                got = self.sock.recv(65536)
+                if not got:
+                    assert pieces == [b""], pieces
+                    raise Closed()
+                pieces.append(got)
+        finally:
+            self.buffer = b"".join(pieces)
+        message, self.buffer = self.buffer.split(b"\0", 1)
+        return message, ET.fromstring(message)
 
     def until_response(self, ident):
         """All messages up to the response with that id: (messages before it, response)."""
