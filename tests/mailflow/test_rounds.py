@@ -188,13 +188,23 @@ def test_full_disk(tmp_path):
 
 def test_a_helper_that_dies_of_a_message(tmp_path):
     """It gets no memory for what it is given and ends over it; others are served meanwhile, and one that gets memory reads it."""
-    with Server(tmp_path, accounts=BOTH, server=ONE_KEEPER + "helpers = 2\n") as server:
+    for number in range(3):  # a machine on which the one with memory needs more than its two seconds gets three tries
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        if helpers_die(folder):
+            return
+    raise AssertionError("this machine is too slow to parse 2 MB in two seconds")
+
+
+def helpers_die(folder):
+    """false: one took too long."""
+    with Server(folder, accounts=BOTH, server=ONE_KEEPER + "helpers = 2\n") as server:
         before = {name: pid for name, pid in server.children().items() if name.startswith("helper")}
         for pid in before.values():
             with open("/proc/%d/statm" % pid) as f:
                 size = int(f.read().split()[0]) * resource.getpagesize()
-            limit(pid, "as", size + (4 << 20))
-        bomb = "Subject: bomb\r\nContent-Type: text/plain\r\n\r\n" + ("z" * 76 + "\r\n") * 100000
+            limit(pid, "as", size + (1 << 20))
+        bomb = "Subject: bomb\r\nContent-Type: text/plain\r\n\r\n" + ("z" * 76 + "\r\n") * 25000
         with Clock(server) as clock:
             server.deliver(bomb)
             server.deliver("Subject: next\r\n\r\nnext\r\n")
@@ -204,8 +214,10 @@ def test_a_helper_that_dies_of_a_message(tmp_path):
         rows = browse(client)
         assert [r.findtext("Subject") for r in rows] == ["bomb", "next"]
         log = server.log()
+        if "is over its time: killed" in log:
+            return False
         assert 1 <= log.count("is parsed once more: its helper died over it") <= 2 and "unparsed" not in log, log
-        assert len(read(client, 1).find("EMail/MIME").text) == 100000 * 77
+        assert len(read(client, 1).find("EMail/MIME").text) == 25000 * 77
         assert read(client, 2).find("EMail/MIME").text == "next\n"
         # Whoever parses from now on has memory again, or is a new one: nothing else is lost.
         for i in range(3, 8):
@@ -213,6 +225,7 @@ def test_a_helper_that_dies_of_a_message(tmp_path):
         client.call('<folderReopen id="o" folder="INBOX" sortField="UID"/>')
         assert [read(client, i).find("EMail/MIME").text for i in range(3, 8)] == ["%d\n" % i for i in range(3, 8)]
         assert "unparsed" not in server.log()
+        return True
 
 
 def test_mail_does_not_wait_for_helpers_for_ever(tmp_path):
