@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import smtplib
+import subprocess
 import threading
 import time
 
@@ -12,7 +13,7 @@ import pytest
 
 import ximss
 from upgradable import Upgradable
-from settled import settle
+from settled import family, settle
 from ximss import PATIENCE, Client, Closed, wait_for
 
 
@@ -243,14 +244,28 @@ def test_an_old_worker_dies_together_with_auth(tmp_path):
         assert server.client().closed()
 
 
+def starts(server, before):
+    """A worker that was not there before, as soon as it is one by its arguments, which is before it has a title."""
+    for pid in family(server) - before:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), open("/proc/%d/cmdline" % pid, "rb") as f:
+            words = f.read().split(b"\0")
+            if b"worker" in words or words[0].startswith(b"ximssd: worker"):
+                return pid
+    return None
+
+
 def test_new_workers_do_not_start(tmp_path):
     """Then the old ones go on as if nothing had been."""
     with Upgradable(tmp_path, clock=True, server="workers = 1\n") as server:
         c, name, old = server.session(), "worker 2", "worker 1"
         for n in range(1, 6):
-            server.upgrade()
-            pid = wait_for(lambda: server.children().get(name), pause=0)
-            os.kill(pid, signal.SIGSTOP)
+            before = family(server)
+            server.replace()
+            with subprocess.Popen([os.path.join(server.bin, "ximssctl"), "-c", server.conf_path, "upgrade"], env=server.env,
+                                  stdout=subprocess.DEVNULL) as command:
+                pid = wait_for(lambda before=before: starts(server, before), pause=0)
+                os.kill(pid, signal.SIGSTOP)
+                assert command.wait(PATIENCE) == 0
             settle(server, [pid])
             if server.log().count("the new workers serve") < n:
                 break
