@@ -37,7 +37,7 @@ class Demo:
         self.reader = threading.Thread(target=self.read)
         self.reader.start()
         try:
-            wait_for(lambda: LAST in self.lines or self.process.poll() is not None, 120)
+            wait_for(lambda: LAST in self.lines or self.process.poll() is not None, 300)
             assert LAST in self.lines, "\n".join(self.lines)
         except AssertionError:
             self.interrupt()
@@ -157,7 +157,7 @@ def test_a_port_that_is_taken(tmp_path):
         s.bind(("127.0.0.1", port + 1))
         s.listen()
         done = subprocess.run([os.path.join(ROOT, "tools/run-demo")], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=120, check=False,
+                              text=True, timeout=300, check=False,
                               env={**os.environ, "BUILD": BUILD, "DEMO": str(tmp_path / "demo"), "PORT": str(port)})
     assert done.returncode == 1
     assert str(port + 1) in done.stderr and "in use" in done.stderr, done.stderr
