@@ -20,6 +20,7 @@ LARGE = ('From: ann@example.org\r\nMessage-ID: <%s@example.org>\r\nSubject: =?ut
          'two\r\n' * 10000 + '</p>\r\n--b--\r\n')
 SMALL = "Subject: %s\r\n\r\nx\r\n"
 TRIES = 3
+SPEED = 0.25  # of the server's time while helpers are at work: two seconds are short for one on a busy machine
 SERVER = "log_level = problems\nkeepers = 1\nhelpers = 4\n"
 
 
@@ -57,20 +58,21 @@ def deaths(server):
 @pytest.mark.parametrize("lost", range(TRIES + 1))
 def test_lost(tmp_path, lost):
     with FaultServer(tmp_path, {"dora": "correct-horse"}, server=SERVER) as server:
-        server.hurry = lambda: None  # a helper's two seconds are short enough on a busy machine
+        server.hurry = lambda: None
         server.faults.arm("fork", error="EAGAIN", role="master", times=0, rule=1)  # or who comes meanwhile dies in their place
         if lost:
             server.faults.arm("stat", "KILL", role="helper", times=lost)
         text = LARGE % "whole"
         answers = []
         thread = threading.Thread(target=lambda: answers.append(deliver(server, text)))
-        thread.start()
         others = 0
-        while thread.is_alive():  # others are served all the time
-            assert deliver(server, SMALL % others) == 250
-            others += 1
-            time.sleep(0.05)
-        thread.join()
+        with server.slow_time(SPEED):
+            thread.start()
+            while thread.is_alive():  # others are served all the time
+                assert deliver(server, SMALL % others) == 250
+                others += 1
+                time.sleep(0.05)
+            thread.join()
         assert answers == [250]
         assert server.faults.disarm().fired == lost
         server.faults.disarm(rule=1)
@@ -94,11 +96,13 @@ def test_no_memory(tmp_path):
         server.hurry = lambda: None
         text, want, done, lost = LARGE % "m", as_python_sees(LARGE % "m"), 0, 0
         server.faults.arm("malloc", "COUNT", role="helper")
-        assert deliver(server, text) == 250
+        with server.slow_time(SPEED):
+            assert deliver(server, text) == 250
         most = server.faults.disarm().seen
         for nth in range(1, most + 1, 1 if LONG else max(1, most // 6)):
             server.faults.arm("malloc", error="ENOMEM", role="helper", nth=nth)
-            assert deliver(server, text) == 250
+            with server.slow_time(SPEED):
+                assert deliver(server, text) == 250
             lost += server.faults.disarm().fired
             server.age()
             done += 1

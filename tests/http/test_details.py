@@ -5,6 +5,7 @@ import http.client
 import socket
 
 import pytest
+from settled import settle
 from xhttp import Lost, WebServer, parameters, request, xml_body
 from ximss import wait_for
 
@@ -402,6 +403,7 @@ def test_idle_connections(timed):
     used, new, first = timed.web(), timed.web(), timed.web(tls=True)
     assert used.ask("POST", session.target("sync"), NOOP).body == DONE
     wait_for(lambda: timed.counters()["httpUserActive"] == 3)
+    settle(timed)  # the handshake is over for the server, too
     timed.advance(120 - SLACK)
     assert used.quiet(0.1) and new.quiet(0.1) and first.quiet(0.1)
     timed.advance(SLACK)

@@ -28,6 +28,7 @@ import ssl
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree as ET
 
@@ -325,6 +326,26 @@ class Server:
         """Moves the server's clock (clock=True)."""
         (now,) = struct.unpack("q", self.clock_map[:8])
         self.clock_map[:8] = struct.pack("q", now + int(seconds * 1e9))
+
+    @contextlib.contextmanager
+    def slow_time(self, speed):
+        """The server's clock (clock=True) is set back by a part of what it gains, so that a helper's two seconds are longer; with 0
+        it stands. Nobody else may move it meanwhile."""
+        end = threading.Event()
+
+        def hold():
+            last = time.monotonic()
+            while not end.wait(0.1):
+                now = time.monotonic()
+                self.advance((last - now) * (1 - speed))
+                last = now
+        thread = threading.Thread(target=hold)
+        thread.start()
+        try:
+            yield
+        finally:
+            end.set()
+            thread.join()
 
     def ctl(self, *args, stdin="", check=True):
         done = subprocess.run([os.path.join(self.bin, "ximssctl"), "-c", self.conf_path, *args], input=stdin,
