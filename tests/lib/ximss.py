@@ -124,13 +124,6 @@ class Client:
 
     def raw(self):
         """The bytes of the next message without the zero byte. It must be well-formed XML."""
-        return self._next()[0]
-
-    def recv(self):
-        """The next message as an element."""
-        return self._next()[1]
-
-    def _next(self):
         pieces = [self.buffer]  # a message may have megabytes: no byte is copied or looked at for every piece that comes
         try:
             while b"\0" not in pieces[-1]:
@@ -142,7 +135,13 @@ class Client:
         finally:
             self.buffer = b"".join(pieces)
         message, self.buffer = self.buffer.split(b"\0", 1)
-        return message, ET.fromstring(message)
+        self.element = ET.fromstring(message)
+        return message
+
+    def recv(self):
+        """The next message as an element."""
+        self.raw()
+        return self.element
 
     def until_response(self, ident):
         """All messages up to the response with that id: (messages before it, response)."""
