@@ -145,6 +145,8 @@ static void add_item(struct bus_peer *p, const struct ipc_item *it, int fd)
     p->secret = p->secret || ipc_item_secret(it);
     if (fd >= 0)
         p->open_fds[p->open_nfds++] = fd;
+    if (p->queue_max != 0 && bus_unsent(p) > p->queue_max)
+        break_peer(p, "it does not read what it makes us say");
 }
 
 static void add_with_fd(struct bus_peer *p, const struct ipc_item *it, int fd)

@@ -36,6 +36,7 @@ struct bus_peer {
     uint32_t open_nfds;
     struct bus_packet *first, *last; /* full packets that wait */
     size_t queued;                   /* bytes in them */
+    size_t queue_max;                /* the peer is broken when it lets more wait; 0: no bound */
     bool broken;
     bool secret; /* the packet being filled holds one */
 };

@@ -271,7 +271,8 @@ static const struct child_hooks hooks = {.load = db_prepare,
                                          .ctl = auth_ctl,
                                          .prepare = prepare,
                                          .apply = apply,
-                                         .forget = forget};
+                                         .forget = forget,
+                                         .queue_max = AUTH_QUEUE_MAX};
 
 void auth_setup(struct child *c)
 {

@@ -15,6 +15,7 @@
 #define AUTH_JOBS_PER_ADDRESS 4
 #define AUTH_JOB_TIME         (5 * CLOCK_SEC)
 #define AUTH_ATTACH_TIME      (5 * CLOCK_SEC)
+#define AUTH_QUEUE_MAX        ((size_t)64 << 20) /* answers that a worker does not read */
 
 struct auth_proc;
 

@@ -124,6 +124,7 @@ static void add_peer(struct child *c, const struct ipc_item *it)
     bus_init(&p->bus, it->fd, c->role, role, peer_item, p);
     p->bus.number = number;
     p->bus.generation = generation;
+    p->bus.queue_max = role == IPC_ROLE_WORKER ? c->hooks->queue_max : 0;
     if (loop_io_open(c->loop, &p->io, it->fd, LOOP_READ, peer_ready, p) != ERR_OK) {
         bus_free(&p->bus);
         free(p);

@@ -60,6 +60,8 @@ struct child_hooks {
     void (*apply)(struct child *c, const struct conf *old);
     void (*forget)(struct child *c);
     void (*round)(struct child *c); /* or NULL */
+    /* What waits for a worker (net/bus.h): more than for any that keeps the rules. It is dropped then. 0: no bound */
+    size_t queue_max;
 };
 
 struct child {

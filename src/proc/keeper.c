@@ -304,7 +304,8 @@ static const struct child_hooks hooks = {.load = db_prepare,
                                          .ctl = keeper_ctl,
                                          .stop = stop,
                                          .round = round_end,
-                                         .apply = apply};
+                                         .apply = apply,
+                                         .queue_max = KEEPER_QUEUE_MAX};
 
 void keeper_setup(struct child *c)
 {

@@ -23,12 +23,13 @@
 
 #define KEEPER_ROUND_REQUESTS 256
 #define KEEPER_ROUND_TIME     (2 * CLOCK_MS)
-#define KEEPER_WORKER_QUEUE   ((size_t)8 << 20)
-#define KEEPER_ANSWER_TIME    (10 * CLOCK_SEC) /* a question to auth */
-#define KEEPER_JOB_TIME       (2 * CLOCK_SEC)  /* a helper's wall budget */
-#define KEEPER_JOB_TRIES      3                /* helpers that may be lost over one message */
-#define KEEPER_JOB_PAUSE      (500 * CLOCK_MS) /* after the first of them; then twice that */
-#define KEEPER_IDLE           CLOCK_SEC        /* without writes, before the WAL is brought home */
+#define KEEPER_WORKER_QUEUE   ((size_t)8 << 20) /* no request of it is begun then */
+#define KEEPER_QUEUE_MAX      ((size_t)1 << 30) /* no honest worker needs it: 128 KiB a connection */
+#define KEEPER_ANSWER_TIME    (10 * CLOCK_SEC)  /* a question to auth */
+#define KEEPER_JOB_TIME       (2 * CLOCK_SEC)   /* a helper's wall budget */
+#define KEEPER_JOB_TRIES      3                 /* helpers that may be lost over one message */
+#define KEEPER_JOB_PAUSE      (500 * CLOCK_MS)  /* after the first of them; then twice that */
+#define KEEPER_IDLE           CLOCK_SEC         /* without writes, before the WAL is brought home */
 #define KEEPER_AHEAD_MAX      ((size_t)256 << 20) /* of answers that nobody reads, at a hand-over */
 #define KEEPER_JOB_WAIT \
     (10 * CLOCK_SEC) /* for a free helper; then the message is stored unparsed */

@@ -167,6 +167,31 @@ static void test_joined(void **state)
     pair_free(&t);
 }
 
+/* What the bound allows may wait, a byte more may not, and nothing is added then. */
+static void test_queue_bound(void **state)
+{
+    (void)state;
+    size_t all = 0;
+    for (int over = -1; over <= 1; over++) { /* first without a bound */
+        struct pair t;
+        pair_init(&t, IPC_ROLE_AUTH, IPC_ROLE_WORKER);
+        t.worker.queue_max = over < 0 ? 0 : all - (size_t)over;
+        for (int i = 0; i < 8; i++) {
+            assert_false(t.worker.broken);
+            send_msg(&t.worker, IPC_RCPT_ANSWER, 0, 16000);
+        }
+        all = over < 0 ? bus_unsent(&t.worker) : all;
+        assert_true(all > 8u * 16000);
+        assert_int_equal(t.worker.broken, over == 1);
+        for (int i = 0; i < 100; i++)
+            send_msg(&t.worker, IPC_RCPT_ANSWER, 0, 16000);
+        assert_int_equal(t.worker.broken, over >= 0);
+        assert_true(over < 0 || bus_unsent(&t.worker) < all + 17000);
+        assert_int_equal(bus_flush(&t.worker), over < 0 ? ERR_AGAIN : ERR_NET);
+        pair_free(&t);
+    }
+}
+
 static void test_descriptor(void **state)
 {
     (void)state;
@@ -248,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_large_bodies), cmocka_unit_test(test_descriptor),
         cmocka_unit_test(test_hostile),      cmocka_unit_test(test_unsealed),
         cmocka_unit_test(test_peer_gone),    cmocka_unit_test(test_joined),
+        cmocka_unit_test(test_queue_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
