@@ -18,8 +18,8 @@ struct http_upload {
     struct multipart m;
     bool form;      /* multipart/form-data; else the body is the file */
     bool wanted;    /* the part that comes is a file */
-    bool any;       /* there was one */
     bool expect;    /* the client waits to hear that it may send */
+    uint32_t files; /* that there were */
     uint32_t ahead; /* bytes that the keeper has yet to take */
     uint32_t since; /* bytes since the timer was set */
 };
@@ -105,7 +105,7 @@ CHECKED static enum err put_file(struct http_conn *c, struct str name, struct st
     if (e == ERR_OK)
         put(c, IPC_UPLOAD_FILE, buf_slice(&b));
     buf_free(&b);
-    c->req->upload->any = true;
+    c->req->upload->files++;
     return e;
 }
 
@@ -164,6 +164,8 @@ static int take_form(struct http_conn *c, struct str in)
             return 0;
         case MULTIPART_PART:
             u->wanted = u->m.filename.n != 0;
+            if (u->wanted && u->files == c->door->conf->http.upload_files)
+                return 413; /* what is announced to the keeper is bounded here: files may be empty */
             if (u->wanted && put_file(c, u->m.filename, u->m.type) != ERR_OK)
                 return 503;
             break;
@@ -200,7 +202,7 @@ bool http_upload_piece(struct http_conn *c, struct str piece)
 void http_upload_end(struct http_conn *c)
 {
     struct http_upload *u = c->req->upload;
-    if (u->form && (multipart_finish(&u->m) != ERR_OK || !u->any)) {
+    if (u->form && (multipart_finish(&u->m) != ERR_OK || u->files == 0)) {
         (void)refuse(c, 400);
         return;
     }

@@ -4,6 +4,7 @@
 import http.client
 import os
 import random
+import signal
 
 import pytest
 from uploading import form, spool_of
@@ -96,6 +97,18 @@ def test_number_of_files(web):
     assert post(web, "other", b"").status == 413
     assert remove(web, "same") is None
     assert post(web, "other", b"").status == 200
+
+
+def test_a_form_with_more_of_them_than_may_ever_be(world, web):
+    """Its worker refuses it: they may be empty, and nothing else bounds what a keeper that is busy would be told of them."""
+    pid = world.kill("keeper 1", signal.SIGSTOP)
+    try:
+        answer = post(web, "many", *form(*[("f", "n%d" % n, b"") for n in range(FILES + 1)]))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert answer.status == 413
+    assert remove(web, "many") == "578"
+    assert post(web, "many", *form(*[("f", "n%d" % n, b"") for n in range(FILES)])).status == 200
 
 
 @pytest.mark.parametrize("name, status", [("a" * 64, 200), ("a" * 65, 404), ("", 404), ("a%20b", 404), ("a%2fb", 404),
