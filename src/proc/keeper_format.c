@@ -127,7 +127,7 @@ static void send_page(struct formatting *f)
 {
     struct exchange *x = f->x;
     bool only_head = f->only_head;
-    struct reply *r = reply_new(&f->page);
+    struct reply *r = reply_new(&f->page, NULL);
     if (r == NULL) {
         fail(f, ERR_NOMEM);
         return;

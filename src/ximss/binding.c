@@ -12,7 +12,7 @@
 
 /* --- replies */
 
-struct reply *reply_new(struct buf *body)
+struct reply *reply_new(struct buf *body, struct replies *among)
 {
     struct reply *r = buf_err(body) == ERR_OK ? malloc(sizeof *r) : NULL;
 
@@ -22,6 +22,11 @@ struct reply *reply_new(struct buf *body)
     }
     r->refs = 1;
     r->body = *body;
+    r->among = among;
+    if (among != NULL) {
+        among->count++;
+        among->bytes += r->body.n;
+    }
     buf_init(body, body->max);
     return r;
 }
@@ -33,6 +38,25 @@ struct reply *reply_ref(struct reply *r)
     return r;
 }
 
+/* The last that is left has the memory of them all. */
+static void replies_free(struct replies **rp)
+{
+    if ((*rp)->of == NULL && (*rp)->count == 0)
+        free(*rp);
+    *rp = NULL;
+}
+
+static void leave(struct replies *among, size_t bytes)
+{
+    struct binding *b = among->of;
+
+    among->count--;
+    among->bytes -= bytes;
+    if (b != NULL && b->s != NULL && binding_has_next(b)) /* it may have waited for room */
+        b->host->runnable(b->s);
+    replies_free(&among);
+}
+
 void reply_unref(struct reply **rp)
 {
     struct reply *r = *rp;
@@ -40,8 +64,19 @@ void reply_unref(struct reply **rp)
     *rp = NULL;
     if (r == NULL || --r->refs != 0)
         return;
+    if (r->among != NULL)
+        leave(r->among, r->body.n);
     buf_free(&r->body);
     free(r);
+}
+
+enum err binding_replies(struct binding *b)
+{
+    b->replies = calloc(1, sizeof *b->replies);
+    if (b->replies == NULL)
+        return ERR_NOMEM;
+    b->replies->of = b;
+    return ERR_OK;
 }
 
 /* Messages as HTTP has them: without the zero bytes. */
@@ -60,7 +95,7 @@ static struct reply *empty_reply(void)
 
     buf_init(&b, sizeof EMPTY_REPLY);
     buf_lit(&b, EMPTY_REPLY);
-    return reply_new(&b);
+    return reply_new(&b, NULL);
 }
 
 /* Answers somebody for good. */
@@ -100,6 +135,11 @@ enum err binding_new(struct session *s, const struct binding_host *host, const u
     *out = b;
     if (b == NULL)
         return ERR_NOMEM;
+    if (binding_replies(b) != ERR_OK) {
+        free(b);
+        *out = NULL;
+        return ERR_NOMEM;
+    }
     BUG_IF(s->url_id.n != URLID_LEN);
     b->s = s;
     b->host = host;
@@ -122,12 +162,16 @@ void binding_free(struct binding **bp)
     *bp = NULL;
     if (b == NULL)
         return;
+    b->replies->of = NULL;
     while (b->first != NULL)
         batch_free(b, batch_pop(b));
     if (b->running != NULL)
         batch_free(b, b->running);
+    b->replies->count++; /* so that it is there when the last of them goes */
     reply_unref(&b->last_reply);
     reply_unref(&b->unacked);
+    b->replies->count--;
+    replies_free(&b->replies);
     buf_free(&b->queue);
     explicit_bzero(b->url_id, sizeof b->url_id);
     explicit_bzero(b->cookie, sizeof b->cookie);
@@ -187,7 +231,7 @@ static struct reply *next_poll_batch(struct binding *b, bool bye)
     if (bye)
         buf_lit(&out, "<bye/>");
     buf_lit(&out, REPLY_END);
-    struct reply *r = reply_new(&out);
+    struct reply *r = reply_new(&out, b->replies);
     if (r == NULL)
         return NULL;
     b->out_seq++;
@@ -261,12 +305,25 @@ void binding_forget(struct binding *b, const void *who)
     }
 }
 
+static uint64_t bytes_of(const struct reply *r)
+{
+    return r != NULL ? r->body.n : 0;
+}
+
+static bool has_room(const struct binding *b, uint8_t kind)
+{
+    const struct ximss_limits *l = &b->s->x->limits;
+
+    if (kind != BINDING_SYNC)
+        return b->queue.n < l->reply_kept;
+    return b->replies->bytes - bytes_of(b->last_reply) - bytes_of(b->unacked) < l->reply;
+}
+
 bool binding_has_next(const struct binding *b)
 {
     const struct batch *t = b->first;
 
-    return t != NULL && t->at != NULL &&
-           (t->kind == BINDING_SYNC || b->queue.n < b->s->x->limits.reply_kept);
+    return t != NULL && t->at != NULL && has_room(b, t->kind);
 }
 
 const struct xelem *binding_next(struct binding *b)

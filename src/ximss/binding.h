@@ -15,6 +15,9 @@
  *
  * Batches run in the order of their arrival, requests of a batch in the order of the text; the next batch begins when the
  * reply to the one before is complete. Every function may call binding_host.answer().
+ *
+ * Replies that clients do not read pile up in memory, one a connection. So no request of a batch is begun while those that are not kept
+ * for a repeat any more have as many bytes together as the longest reply may have (the limit `reply`).
  */
 #include "base/arena.h"
 #include "base/buf.h"
@@ -26,13 +29,21 @@ struct binding;
 
 #define BINDING_COOKIE 20 /* characters */
 
+/* The replies of a binding that there still are, kept for repeats or on their way to clients. May outlive it. */
+struct replies {
+    struct binding *of; /* NULL: it is gone */
+    uint32_t count;
+    uint64_t bytes;
+};
+
 /* Bytes of a reply, which several may still have to send; counted. */
 struct reply {
     uint32_t refs;
     struct buf body;
+    struct replies *among; /* NULL: it is none of a binding's */
 };
 /* Takes the bytes over. NULL: no memory, and they are freed. */
-struct reply *reply_new(struct buf *body);
+struct reply *reply_new(struct buf *body, struct replies *among);
 struct reply *reply_ref(struct reply *r);
 void reply_unref(struct reply **r);
 
@@ -97,6 +108,7 @@ struct binding {
     /* polls (4.8) */
     uint64_t out_seq;
     struct reply *unacked;
+    struct replies *replies;
     struct buf queue; /* messages without their zero bytes */
     bool partial;     /* the last output ended inside a message */
     void *poller;     /* waits */
@@ -129,6 +141,8 @@ void binding_forget(struct binding *b, const void *who);
 /* For the dispatcher: the next request of the batch that runs; NULL: none that may begin now. Its memory is the batch's. */
 const struct xelem *binding_next(struct binding *b);
 bool binding_has_next(const struct binding *b);
+/* What every binding has to have; of binding_new() and binding_get(). */
+enum err binding_replies(struct binding *b) CHECKED;
 /* Does the batch hold a password? */
 bool binding_is_secret(const struct binding *b);
 

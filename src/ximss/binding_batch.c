@@ -64,7 +64,7 @@ enum err batch_complete(struct binding *b)
         if (t->sync_async)
             add_pending(b, t);
         buf_lit(&t->out, REPLY_END);
-        struct reply *r = reply_new(&t->out);
+        struct reply *r = reply_new(&t->out, b->replies);
         e = r != NULL ? ERR_OK : ERR_TOO_LONG;
         if (r != NULL)
             keep(b, t, r);

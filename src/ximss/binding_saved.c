@@ -36,7 +36,7 @@ void binding_put(const struct binding *b, struct buf *to)
 }
 
 /* NULL where there is none; in->bad for want of memory too. */
-static struct reply *get_reply(struct ipc_in *in, size_t most)
+static struct reply *get_reply(struct ipc_in *in, size_t most, struct replies *among)
 {
     struct str body = ipc_get_opt(in);
     struct buf b;
@@ -44,7 +44,7 @@ static struct reply *get_reply(struct ipc_in *in, size_t most)
         return NULL;
     buf_init(&b, most);
     buf_str(&b, body);
-    struct reply *r = reply_new(&b);
+    struct reply *r = reply_new(&b, among);
     in->bad = in->bad || r == NULL;
     return r;
 }
@@ -77,6 +77,11 @@ enum err binding_get(struct str from, struct session *s, const struct binding_ho
     struct binding *b = *out = calloc(1, sizeof *b);
     if (b == NULL)
         return ERR_NOMEM;
+    if (binding_replies(b) != ERR_OK) {
+        free(b);
+        *out = NULL;
+        return ERR_NOMEM;
+    }
     b->host = host;
     b->tail = &b->first;
     buf_init(&b->queue, reply);
@@ -84,9 +89,9 @@ enum err binding_get(struct str from, struct session *s, const struct binding_ho
     uint32_t kind = ipc_get_u32(&in);
     b->last_kind = (uint8_t)kind;
     b->last = ipc_get_u64(&in);
-    b->last_reply = get_reply(&in, reply);
+    b->last_reply = get_reply(&in, reply, b->replies);
     b->out_seq = ipc_get_u64(&in);
-    b->unacked = get_reply(&in, reply);
+    b->unacked = get_reply(&in, reply, b->replies);
     buf_str(&b->queue, ipc_get_str(&in));
     bool fits = s == NULL || str_eq(s->url_id, (struct str){b->url_id, URLID_LEN});
     if (ipc_in_end(&in) != ERR_OK || buf_err(&b->queue) != ERR_OK || kind > BINDING_POLL || !fits) {

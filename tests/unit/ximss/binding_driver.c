@@ -32,6 +32,8 @@ static void answered(void *who, enum binding_how how, struct reply *reply)
     a->how = (int)how;
     if (reply != NULL)
         model_append(a->text, text_of(reply));
+    if (drive->hold)
+        a->held = reply_ref(reply);
 }
 
 static void runnable(struct session *s)

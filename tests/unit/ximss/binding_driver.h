@@ -21,6 +21,7 @@ struct ask {
     int how; /* enum binding_how, or NOT_YET */
     char text[TEXT];
     bool forgotten;
+    struct reply *held; /* of who does not read it yet */
     /* the model's opinion */
     int want;
     char want_text[TEXT];
@@ -58,6 +59,7 @@ struct binding_driver {
     struct ask asks[ASKS];
     int nasks, next_id;
     unsigned random;
+    bool hold; /* nobody reads what comes now */
 };
 extern struct binding_driver *drive;
 

@@ -206,6 +206,44 @@ static void room_for_answers(void **state)
     drive_end();
 }
 
+/*
+ * Who asks and does not read: no more is begun when what waits for him, but is not kept, is as long as the longest reply; and it goes on
+ * with one that goes.
+ */
+static void replies_that_nobody_reads(void **state)
+{
+    static const char text[] = "<XIMSS><noop id=\"1234567890\"/></XIMSS>";
+    const uint64_t one = strlen("<XIMSS><response id=\"1234567890\"/></XIMSS>");
+
+    (void)state;
+    for (int kept = 0; kept < 2; kept++) {
+        enum { COUNT = 5 };
+        struct reply *left[COUNT + 1];
+        drive_begin(1);
+        drive->w->x.limits.reply = COUNT * one;
+        drive->hold = true;
+        for (int n = 0; n < COUNT; n++) {
+            say_once(BINDING_SYNC, kept == 1, (uint64_t)n, text);
+            assert_true(session_has_work(drive->s));
+            (void)drive_slice();
+            assert_int_equal(drive->asks[n].how, BINDING_OK);
+        }
+        assert_int_equal(drive->b->replies->bytes, COUNT * one);
+        say_once(BINDING_SYNC, kept == 1, COUNT, text);
+        assert_false(session_has_work(drive->s));
+        reply_unref(&drive->asks[2].held);
+        assert_true(session_has_work(drive->s));
+        (void)drive_slice();
+        assert_int_equal(drive->asks[COUNT].how, BINDING_OK);
+        assert_int_equal(drive->b->replies->bytes, COUNT * one);
+        for (size_t i = 0; i < ARRAY_LEN(left); i++)
+            left[i] = drive->asks[i].held;
+        drive_end();
+        for (size_t i = 0; i < ARRAY_LEN(left); i++) /* those outlive it */
+            reply_unref(&left[i]);
+    }
+}
+
 /* --- who may use it (4.10) */
 
 static void who_may(void **state)
@@ -244,10 +282,15 @@ static void who_may(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(at_random),    cmocka_unit_test(bye),
-        cmocka_unit_test(bye_in_async), cmocka_unit_test(bye_without_number),
-        cmocka_unit_test(other_ends),   cmocka_unit_test(end_while_it_runs),
-        cmocka_unit_test(kept),         cmocka_unit_test(room_for_answers),
+        cmocka_unit_test(at_random),
+        cmocka_unit_test(bye),
+        cmocka_unit_test(bye_in_async),
+        cmocka_unit_test(bye_without_number),
+        cmocka_unit_test(other_ends),
+        cmocka_unit_test(end_while_it_runs),
+        cmocka_unit_test(kept),
+        cmocka_unit_test(room_for_answers),
+        cmocka_unit_test(replies_that_nobody_reads),
         cmocka_unit_test(who_may),
     };
 
