@@ -111,6 +111,23 @@ static bool settle(struct db *db)
     return false;
 }
 
+/*
+ * Where a file cannot be opened for want of descriptors or memory, the engine opens it for reading instead: the database,
+ * its WAL, or the WAL's index. That must not last as long as the process.
+ */
+static bool can_write(struct db *db)
+{
+    int rc = sqlite3_db_readonly(db->h, "main") == 0
+                 ? sqlite3_exec(db->h, "BEGIN IMMEDIATE; ROLLBACK", NULL, NULL, NULL)
+                 : SQLITE_READONLY;
+
+    if (rc == SQLITE_OK || (rc & 0xff) == SQLITE_BUSY) /* somebody else writes */
+        return true;
+    log_write(LOG_FAILURES, "DB", 0, NULL, "%s: cannot be written: %s", db->path,
+              sqlite3_errstr(rc));
+    return false;
+}
+
 enum err db_open(const char *path, unsigned flags, struct db **out)
 {
     struct db *db = calloc(1, sizeof *db);
@@ -134,7 +151,8 @@ enum err db_open(const char *path, unsigned flags, struct db **out)
         db_close(&db);
         return ERR_DB;
     }
-    if (!configure(db, (flags & DB_EXCLUSIVE) != 0) || (!db->readonly && !settle(db))) {
+    if (!configure(db, (flags & DB_EXCLUSIVE) != 0) ||
+        (!db->readonly && (!settle(db) || !can_write(db)))) {
         db_close(&db);
         return ERR_DB;
     }
