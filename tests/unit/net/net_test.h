@@ -154,3 +154,23 @@ static inline void door_end(struct world *w, struct door *d)
         spin(w, 1);
     buf_free(&d->in);
 }
+
+/* What the door has been told, in all. */
+static inline void heard(const struct door *d, struct str want)
+{
+    assert_int_equal(d->in.n, want.n);
+    assert_memory_equal(d->in.p, want.p, want.n);
+}
+
+/* --- the peer's end */
+
+static inline void say(int fd, struct str s)
+{
+    assert_int_equal(send(fd, s.p, s.n, MSG_NOSIGNAL), s.n);
+}
+
+/* What it can read now; -1: nothing yet, 0: end. */
+static inline ssize_t hear(int fd, char *to, size_t n)
+{
+    return recv(fd, to, n, MSG_DONTWAIT);
+}

@@ -53,6 +53,22 @@ static inline struct tls_context *context_make(const struct cert *c, struct str 
     return t;
 }
 
+/* For setups: a world, and a context for its doors with a certificate and ticket keys of its own. */
+static inline void tls_world_open(struct world *w, struct cert *c, struct tls_context **ctx)
+{
+    static const char keys[TLS_TICKET_KEY] = "0123456789abcdef";
+    world_open(w, &CONN_OPTIONS_DEFAULT);
+    cert_make(c, "harbor.example");
+    *ctx = context_make(c, (struct str){keys, sizeof keys}, "");
+}
+
+static inline void tls_world_close(struct world *w, struct cert *c, struct tls_context **ctx)
+{
+    tls_context_unref(ctx);
+    cert_free(c);
+    world_close(w);
+}
+
 static inline void client_init(struct client *c, int fd, int version)
 {
     *c = (struct client){.fd = fd, .chunk = 65536};
@@ -138,4 +154,12 @@ static inline size_t client_hear(struct client *c, struct world *w, char *to, si
         c->error = SSL_get_error(c->ssl, rc);
     ERR_clear_error();
     return have;
+}
+
+/* Of a door and its client. */
+static inline void both_end(struct world *w, struct door *d, struct client *c)
+{
+    client_free(c);
+    door_end(w, d);
+    assert_int_equal(conn_net_handshakes(w->net), 0);
 }
