@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: The ximssd authors
 """`async` (protocol 1, 4.7), the worked example of 4.13, and KILL (4.9)."""
 import pytest
-from settled import doing
+from shmread import doing
 from turns import Turns
 from xhttp import Session, WebServer, cram, errors, parameters, request, tags, xml_body
 from ximss import wait_for

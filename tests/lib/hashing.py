@@ -5,21 +5,16 @@ import contextlib
 import os
 import signal
 
-from xhttp import counter_of
+from shmread import counted
 from ximss import wait_for
 
 MOST = 500  # that may wait (design 2)
 TRIES = 20
 
 
-def counted(server, name):
-    """The sum of a counter over the processes that live, at once: ximss-top would take its time to start."""
-    total, folder = 0, os.path.join(server.run_dir, "shm")
-    for file in os.listdir(folder):
-        if file != "index":
-            with contextlib.suppress(FileNotFoundError), open(os.path.join(folder, file), "rb") as f:
-                total += counter_of(f.read(), name)
-    return total
+def over_all(server, name):
+    """The sum of a counter over the processes that live."""
+    return sum(counted(server, name).values())
 
 
 def is_stopped(pid):
@@ -35,11 +30,11 @@ def at_a_full_queue(server, login, more):
     and its successor makes room: who takes longer than that to bring them all begins once more."""
     for _ in range(TRIES):
         clients = [server.client() for _ in range(MOST + 1)]
-        pid, before = server.children()["hasher 1"], counted(server, "ximssRequests")
+        pid, before = server.children()["hasher 1"], over_all(server, "ximssRequests")
         os.kill(pid, signal.SIGSTOP)
         for client in clients[:MOST]:
             client.send(login)
-        wait_for(lambda b=before: counted(server, "ximssRequests") == b + MOST, pause=0.001)
+        wait_for(lambda b=before: over_all(server, "ximssRequests") == b + MOST, pause=0.001)
         said = more(clients[MOST])
         in_time = is_stopped(pid)
         with contextlib.suppress(ProcessLookupError):

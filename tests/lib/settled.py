@@ -7,13 +7,8 @@ no test has to guess how long that takes.
     settle(server)          # read by everybody whom it concerns: their timers run
     server.advance(60)
 """
-import functools
-import os
-import re
-import struct
-
-from xhttp import counter_of
-from ximss import ROOT, wait_for
+from shmread import counted
+from ximss import wait_for
 
 
 def look(pid):
@@ -46,12 +41,8 @@ def settle(server, standing=()):
 
 def held(server, counter="ximssActive"):
     """{"worker 1": connections that it has}."""
-    found, folder = {}, os.path.join(server.run_dir, "shm")
-    for name in os.listdir(folder):
-        if name.startswith("worker-"):
-            with open(os.path.join(folder, name), "rb") as f:
-                found["worker %d" % (int(name[len("worker-"):].partition(".")[0]) + 1)] = counter_of(f.read(), counter)
-    return found
+    return {"worker %d" % (int(name[len("worker-"):].partition(".")[0]) + 1): n
+            for name, n in counted(server, counter, "worker-").items()}
 
 
 def spread_sessions(server, count):
@@ -60,43 +51,3 @@ def spread_sessions(server, count):
     while not all(held(server).values()):
         clients.append(server.session())
     return clients
-
-
-@functools.lru_cache
-def places(name):
-    """{field: (offset, format)} of a struct of the shared table, by shm/LAYOUT."""
-    with open(os.path.join(ROOT, "shm", "LAYOUT"), encoding="ascii") as f:
-        part = re.search(r"^%s \d+\n((?: .*\n)+)" % name, f.read(), re.M)[1]
-    return {field: (int(at), {2: "H", 4: "I", 8: "Q", 16: "QII"}.get(int(n))) for field, at, n in re.findall(r"  (\w+) (\d+) (\d+)\n", part)}
-
-
-def take(data, base, name, field):
-    at, form = places(name)[field]
-    found = struct.unpack_from(form, data, base + at)
-    return found if len(found) > 1 else found[0]
-
-
-def text_of(data, at, n):
-    return data[at:at + n].split(b"\0")[0].decode()
-
-
-def segment(server, name):
-    with open(os.path.join(server.run_dir, "shm", name), "rb") as f:
-        return f.read()
-
-
-def doing(server, url_id):
-    """What a session over HTTP is at, as ximss-top would show it, or None; read here, which is sooner than by a program that has
-    to be started for it."""
-    index = segment(server, "index")
-    offset, stride, count = take(index, 0, "shm_index", "ops")
-    names = {take(index, at, "shm_name", "id"): text_of(index, at + places("shm_name")["monitor"][0], 60)
-             for at in range(offset, offset + stride * count, stride)}
-    for name in os.listdir(os.path.join(server.run_dir, "shm")):
-        if name.startswith("keeper-"):
-            data = segment(server, name)
-            offset, stride, count = take(data, 0, "shm_segment", "rows")
-            for at in range(offset, offset + stride * count, stride):
-                if take(data, at, "shm_row", "session") == int(url_id[:6]):
-                    return names.get(take(data, at, "shm_row", "op"))
-    return None

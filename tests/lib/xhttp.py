@@ -10,17 +10,15 @@ Every reply is held against the rules for all replies as it is read (httpreply.p
 Python's XML parser reads the bodies.
 """
 import base64
-import contextlib
 import hashlib
 import hmac
-import os
-import re
 import socket
 import struct
 import urllib.parse
 
 from httpreply import Reply, check_reply, check_second_reading, length_of, read_head
-from ximss import PATIENCE, ROOT, Server, free_port, wait_for
+from shmread import counted
+from ximss import PATIENCE, Server, free_port, wait_for
 
 AGENT = "Host: harbor.example\r\n"
 
@@ -195,13 +193,7 @@ class WebServer(Server):
 
     def taken_by(self):
         """{worker: connections it has accepted on HTTP listeners}, of those that live."""
-        found = {}
-        folder = os.path.join(self.run_dir, "shm")
-        for name in os.listdir(folder):
-            if name.startswith("worker-"):
-                with contextlib.suppress(FileNotFoundError), open(os.path.join(folder, name), "rb") as f:  # it has gone meanwhile
-                    found[name] = counter_of(f.read(), "httpUserTotal")
-        return found
+        return counted(self, "httpUserTotal", "worker-")
 
     def nobody_waits(self):
         """No connection is left that no worker has accepted yet, not even one whose client is gone."""
@@ -240,16 +232,6 @@ def standing_at(ports):
     with open("/proc/net/tcp", encoding="ascii") as f:
         ends = [line.split() for line in f if " 01 " in line]
     return sum(e[3] == "01" and int(e[2].partition(":")[2], 16) in ports for e in ends)
-
-
-def counter_of(segment, name):
-    """A counter of a segment of the shared table, by shm/LAYOUT and the order of counters.tbl."""
-    with open(os.path.join(ROOT, "shm", "counters.tbl"), encoding="ascii") as f:
-        names = re.findall(r'^COUNTER\(\w+, "(\w+)"', f.read(), re.M)
-    with open(os.path.join(ROOT, "shm", "LAYOUT"), encoding="ascii") as f:
-        layout = re.search(r"^shm_segment .*?^  counters (\d+) ", f.read(), re.S | re.M)
-    offset, stride = struct.unpack_from("QI", segment, int(layout.group(1)))
-    return struct.unpack_from("Q", segment, offset + stride * names.index(name))[0]
 
 
 class Session:

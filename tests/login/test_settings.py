@@ -11,7 +11,7 @@ import signal
 import sqlite3
 
 import pytest
-from hashing import counted
+from hashing import over_all
 from ximss import Closed, Server, wait_for
 
 WRONG, BLOCKED, OK, CLOSED = "515", "517", "session", "closed"
@@ -258,11 +258,11 @@ def decided(server, name):
 
 def needs_hash(server, name):
     """Does this login wait for the hasher? It gets its session in any case."""
-    client, other, before, logins = server.client(), server.client(), counted(server, "ximssRequests"), decided(server, name)
+    client, other, before, logins = server.client(), server.client(), over_all(server, "ximssRequests"), decided(server, name)
     assert logins < 20
     with no_hasher(server):
         client.send('<login id="L" authData="%s" password="%s"/>' % (name, PASSWORD))
-        wait_for(lambda: counted(server, "ximssRequests") > before)
+        wait_for(lambda: over_all(server, "ximssRequests") > before)
         other.call('<listFeatures id="f"/>')  # auth has answered that, and so has had the login before it
         waits = decided(server, name) == logins
     messages, _ = client.until_response("L")

@@ -9,10 +9,10 @@ import os
 import random
 import re
 import signal
-import struct
 import time
 
-from settled import segment, settle, take
+from settled import settle
+from shmread import FORMS, LAYOUT, segment, segments, take
 from ximss import ROOT, Server, wait_for
 
 ONE = "workers = 1\nkeepers = 1\n"
@@ -136,21 +136,10 @@ def test_a_worker_that_hangs(tmp_path):
 
 # --- keepers: where one is, a test can only meet by chance; it looks before it kills
 
-def layout():
-    """{"session": (offset, format)} of the segment's header, from shm/LAYOUT."""
-    text = open(os.path.join(ROOT, "shm", "LAYOUT")).read()  # noqa: SIM115
-    part = re.search(r"^shm_segment \d+\n((?: .*\n)+)", text, re.M)[1]
-    sizes = {"2": "<H", "4": "<I", "8": "<q"}
-    return {name: (int(at), sizes[n]) for name, at, n in re.findall(r"  (\w+) (\d+) (\d+)\n", part) if n in sizes}
-
-
 def header(server):
-    fields = layout()
-    folder = os.path.join(server.run_dir, "shm")
-    (name,) = [n for n in os.listdir(folder) if n.startswith("keeper-")]
-    with open(os.path.join(folder, name), "rb") as f:
-        data = f.read(256)
-    return {n: struct.unpack_from(form, data, at)[0] for n, (at, form) in fields.items()}
+    """The numbers at the beginning of the keeper's segment."""
+    (data,) = [data for _, data in segments(server, "keeper-")]
+    return {field: take(data, 0, "shm_segment", field) for field, (_, n) in LAYOUT["shm_segment"][1].items() if n in FORMS}
 
 
 def states():

@@ -9,26 +9,9 @@ import re
 import sys
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from shmread import LAYOUT, ROOT
+
 NS = 1_000_000_000
-
-
-def _layout():
-    structs, fields = {}, None
-    with open(os.path.join(ROOT, "shm", "LAYOUT"), encoding="ascii") as f:
-        for line in f:
-            word = line.split()
-            if line.startswith("#") or not word:
-                continue
-            if line.startswith(" "):
-                fields[word[0]] = (int(word[1]), int(word[2]))
-            else:
-                fields = {}
-                structs[word[0]] = (int(word[1]), fields)
-    return structs
-
-
-LAYOUT = _layout()
 
 
 def size(struct):

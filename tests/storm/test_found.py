@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: The ximssd authors
 """What storms have found, each alone: one thing ends while another uses it. Some of it only a sanitizer sees."""
 import pytest
-from settled import doing
+from shmread import doing
 from upgradable import Upgradable
 from xhttp import Conn, WebServer, errors, request, xml_body
 from ximss import wait_for

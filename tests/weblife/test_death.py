@@ -2,7 +2,8 @@
 # SPDX-FileCopyrightText: The ximssd authors
 """Real deaths and changes of settings under sessions over HTTP (design 2.5): they belong to a keeper, not to a worker."""
 import pytest
-from settled import doing, settle
+from settled import settle
+from shmread import doing
 from xhttp import Lost, WebServer, errors, request, xml_body
 from ximss import wait_for
 

@@ -6,7 +6,7 @@ import base64
 import random
 
 import pytest
-from settled import doing
+from shmread import doing
 from uploading import form, spool_of
 from xhttp import Lost, Session, WebServer, errors, request, xml_body
 from ximss import wait_for
