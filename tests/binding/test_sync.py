@@ -7,6 +7,7 @@ Batches whose second run would show are used throughout: a mailbox is made once 
 import re
 
 import pytest
+from boxes import Boxes, outcome
 from xhttp import Lost, WebServer, errors, request, tags, xml_body
 from ximss import wait_for
 
@@ -24,21 +25,6 @@ def server(tmp_path_factory):
 @pytest.fixture
 def session(server):
     return server.web_session()
-
-
-class Names:
-    """Mailboxes that nobody has."""
-    count = 0
-
-    @classmethod
-    def make(cls, ident="m"):
-        cls.count += 1
-        return '<mailboxCreate id="%s" mailbox="Box %d"/>' % (ident, cls.count)
-
-
-def outcome(reply):
-    """Of a batch with mailboxCreate as its first request: what it says."""
-    return errors(reply.xml)[0][1]
 
 
 def is_out_of_order(reply):
@@ -88,7 +74,7 @@ def test_the_body_decides(server, session, method, word):
                                   "<XIMSS><noop id=\"1\"/>\0</XIMSS>", "userName=dora", "<XIMSS>&x;</XIMSS>", b"<XIMSS a='\xff'/>"])
 def test_400_does_not_use_up_the_number(server, session, body):
     """Not XML, or its root is not XIMSS (4.11)."""
-    create = Names.make()
+    create = Boxes.make()
     assert outcome(session.sync(create, seq=4)) is None
     for number in (4, 5):
         reply = server.ask("POST", session.target("sync", reqSeq=number), body)
@@ -111,7 +97,7 @@ def test_what_stands_between_requests(session, requests):
 
 def test_bye(server, session):
     """Its response is sent, what follows is dropped, the session is gone."""
-    create = Names.make("1")
+    create = Boxes.make("1")
     reply = session.sync('<noop id="0"/><bye id="b"/>' + create, seq=1)
     assert reply.body == b'<XIMSS><response id="0"/><response id="b"/></XIMSS>' and reply.stays
     assert session.poll(0).status == 550
@@ -152,7 +138,7 @@ def test_the_empty_reply_to_bye_in_async_is_repeated_too(session):
 
 def test_number_in_the_root(server, session):
     """`reqSeq` there counts; that of the URL wins."""
-    create = Names.make()
+    create = Boxes.make()
     body = '<XIMSS reqSeq="7">%s</XIMSS>' % create
     assert [outcome(session.post("sync", body)) for _ in range(2)] == [None, None]
     assert is_out_of_order(session.post("sync", '<XIMSS reqSeq="6"/>'))
@@ -238,16 +224,16 @@ def test_a_notify_of_the_own_batch_follows_its_response(session):
 
 @pytest.mark.parametrize("first", [0, 1, 17, 9223372036854775806])
 def test_first_number(session, first):
-    create = Names.make()
+    create = Boxes.make()
     assert [outcome(session.sync(create, seq=first)) for _ in range(3)] == [None] * 3
     assert outcome(session.sync(create, seq=first + 1)) == 562
 
 
 def test_row_absent(session):
     """Run, nothing stored, `last` unchanged (C22)."""
-    create = Names.make()
+    create = Boxes.make()
     assert [outcome(session.sync(create)) for _ in range(2)] == [None, 562]
-    other = Names.make()
+    other = Boxes.make()
     assert outcome(session.sync(other, seq=1)) is None
     assert session.sync('<noop id="n"/>').status == 200
     assert outcome(session.sync(other, seq=1)) is None
@@ -255,7 +241,7 @@ def test_row_absent(session):
 
 
 def test_row_greater_than_the_next(server, session):
-    create = Names.make()
+    create = Boxes.make()
     session.sync("<XIMSS/>", seq=1)
     for number in (3, 1003):
         since = len(server.log())
@@ -268,7 +254,7 @@ def test_row_greater_than_the_next(server, session):
 @pytest.mark.parametrize("number", ["4", "0", "-1", "x", "5x", "", "1.5", "0x6", "18446744073709551617", "9223372036854775808"])
 def test_row_less_or_no_number(session, number):
     """500; nothing is run, the session lives on."""
-    create = Names.make()
+    create = Boxes.make()
     session.sync("<XIMSS/>", seq=5)
     assert is_out_of_order(session.sync(create, seq=number))
     assert is_out_of_order(session.async_(create, seq=number))
@@ -278,7 +264,7 @@ def test_row_less_or_no_number(session, number):
 @pytest.mark.parametrize("number", ["07", "%207", "7%20", "+7"])
 def test_spellings_of_a_number(server, session, number):
     """Blanks around it are nobody's fault; leading zeros are decimal."""
-    create = Names.make()
+    create = Boxes.make()
     target = session.base + "sync?reqSeq=%s&random=3" % number
     assert outcome(server.ask("POST", target, xml_body(create))) is None
     assert outcome(server.ask("POST", target, xml_body(create))) is None
@@ -286,13 +272,13 @@ def test_spellings_of_a_number(server, session, number):
 
 
 def test_parameter_names_without_regard_to_case(server, session):
-    create = Names.make()
+    create = Boxes.make()
     for name in ("reqSeq", "REQSEQ", "reqseq"):
         assert outcome(server.ask("POST", session.base + "sync?%s=3" % name, xml_body(create))) is None
 
 
 def test_one_number_space_for_sync_and_async(session):
-    create = Names.make()
+    create = Boxes.make()
     assert session.async_(create, seq=1).body == b""
     assert is_out_of_order(session.sync(create, seq=0))
     assert outcome(session.sync(create, seq=2)) == 562
@@ -303,7 +289,7 @@ def test_one_number_space_for_sync_and_async(session):
 def test_row_still_running(server):
     """A long batch is asked for again while it runs: run once, the later connection has the reply, the older none."""
     session = server.web_session()
-    slow = Names.make("m") + "".join('<noop id="%d"/>' % i for i in range(20000))
+    slow = Boxes.make("m") + "".join('<noop id="%d"/>' % i for i in range(20000))
     older, newer = server.web(), server.web()
     older.send(request("POST", session.target("sync", reqSeq=1), xml_body(slow)))
     newer.send(request("POST", session.target("sync", reqSeq=1), xml_body(slow)))
@@ -320,7 +306,7 @@ def test_row_still_running(server):
 
 def test_numbers_of_two_sessions_have_nothing_to_do_with_each_other(server):
     one, two = server.web_session(), server.web_session()
-    create = Names.make()
+    create = Boxes.make()
     assert outcome(one.sync(create, seq=1)) is None
     assert outcome(two.sync(create, seq=1)) == 562
     assert outcome(one.sync(create, seq=1)) is None
@@ -336,7 +322,7 @@ def test_the_reply_is_cut_at_every_byte(server, session):
     k = 0
     while whole is None or k < whole:
         number += 1
-        body = xml_body(Names.make("%06d" % number))
+        body = xml_body(Boxes.make("%06d" % number))
         conn = server.web()
         conn.send(request("POST", session.target("sync", reqSeq=number), body))
         got = b""
@@ -368,7 +354,7 @@ def everything(conn):
 
 def test_the_request_is_cut_at_every_byte(server, session):
     """Nothing runs that has not come as a whole."""
-    create = Names.make("1")
+    create = Boxes.make("1")
     data = request("POST", session.target("sync", reqSeq=1), xml_body(create))
     for k in range(len(data)):
         conn = server.web()
@@ -383,7 +369,7 @@ def test_every_request_through_another_worker(server, session, tls):
     """Two connections in two workers take turns."""
     conns = server.web_on_each(tls)
     for number in range(1, 30):
-        create = Names.make()
+        create = Boxes.make()
         assert outcome(session.sync(create, number, conns[number % 2])) is None
         assert outcome(session.sync(create, number, conns[(number + 1) % 2])) is None
         assert is_out_of_order(session.sync(create, number - 1, conns[number % 2])) if number > 1 else True

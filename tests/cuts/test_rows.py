@@ -3,6 +3,7 @@
 """What is left of the tables and examples of protocol 1, section 4: rows of 4.6 and 4.8 in which nothing, or another one, is kept of a
 reply that breaks off; `100 Continue` and pipelines (4.11), of which a part has run; the example of 4.13 with each of its replies lost."""
 import pytest
+from boxes import Boxes, outcome
 from cutting import LONG, WAYS, cut_off, cut_replies, cut_reply, cuts_of, first_bytes, login_on_each, pipelined
 from turns import Turns
 from uploading import form, spool_of
@@ -42,20 +43,6 @@ def some(whole):
     return cuts if LONG else [*cuts[:whole.head_length:17], *cuts[whole.head_length::3]]
 
 
-class Boxes:
-    """Mailboxes that nobody has: who makes one a second time is told so, 562."""
-    count = 0
-
-    @classmethod
-    def make(cls):
-        cls.count += 1
-        return '<mailboxCreate id="1" mailbox="Box %06d"/>' % cls.count
-
-
-def outcome(reply):
-    return errors(reply.xml)[0][1]
-
-
 # --- 4.6
 
 def sync(session, requests, **query):
@@ -67,7 +54,7 @@ def test_a_batch_without_a_number(server, conn, session):
     creates = []
 
     def make():
-        creates.append(Boxes.make())
+        creates.append(Boxes.make("1"))
         return sync(session, creates[-1])
     (whole,) = pipelined(conn, [make()])
     assert whole.body == DONE
@@ -85,7 +72,7 @@ def test_the_stored_reply(server, conn, session, first, step):
         return sync(session, create, reqSeq=number)
     for k in [None, *range(0, SHORTEST, 1 if LONG else 25)]:
         number += step
-        create = Boxes.make()
+        create = Boxes.make("1")
         if k is None:
             (whole,) = pipelined(conn, [ask()])
             assert whole.body == DONE
@@ -109,7 +96,7 @@ def test_a_reply_that_is_too_long_to_be_kept(server, conn):
     """Who has lost it loses the session with it (550), and only then: what has run has."""
     long = "".join('<noop id="%0100d"/>' % n for n in range(600))
     for k in (0, 1, 200, 5000, 65000):
-        session, create = Session(server, server.login(conn)), Boxes.make()
+        session, create = Session(server, server.login(conn)), Boxes.make("1")
         data = sync(session, create + long, reqSeq=1)
         assert len(cut_reply(server, data, k)) == k
         lives, again, gone = pipelined(conn, [request("GET", session.target(ackSeq=0)), data, sync(session, create, reqSeq=2)])
@@ -172,7 +159,7 @@ def test_a_pipeline(server, conn, session):
     """The first of two batches has run, the second may have: asked for again it has, once. Where the lost connection's comes to the
     keeper last, who asks again is the one that is forgotten (4.6), and comes again after a 503 as clients do."""
     for number, k in enumerate(range(0, SHORTEST, 1 if LONG else 13)):
-        first, second = Boxes.make(), Boxes.make()
+        first, second = Boxes.make("1"), Boxes.make("1")
         cut_reply(server, sync(session, first, reqSeq=2 * number) + sync(session, second, reqSeq=2 * number + 1), k)
         for _ in range(2):
             again, one, two = pipelined(conn, [sync(session, second, reqSeq=2 * number + 1), sync(session, first), sync(session, second)])

@@ -2,7 +2,8 @@
 # SPDX-FileCopyrightText: The ximssd authors
 """The tables of protocol 1, 4.6 and 4.8, row by row, each request at another worker than the one before, clear and TLS."""
 import pytest
-from xhttp import Lost, Session, WebServer, errors, request, xml_body
+from boxes import Boxes, outcome
+from xhttp import Lost, Session, WebServer, request, xml_body
 from ximss import wait_for
 
 EMPTY = b"<XIMSS></XIMSS>"
@@ -21,20 +22,6 @@ def session(server, turns):
     session = Session(server, server.login(turns), turns.tls)
     yield session
     session.kill(conn=turns)
-
-
-class Boxes:
-    """Mailboxes that nobody has: who makes one a second time is told so, 562."""
-    count = 0
-
-    @classmethod
-    def make(cls):
-        cls.count += 1
-        return '<mailboxCreate id="m" mailbox="Box %d"/>' % cls.count
-
-
-def outcome(reply):
-    return errors(reply.xml)[0][1]
 
 
 def is_out_of_order(reply):
