@@ -8,8 +8,8 @@
  * go out now waits here, in order. Items given to bus_send() in one loop round leave together in bus_flush().
  * The bus knows no loop: a process with a loop uses net/busloop.h, the master polls bus_fd() itself.
  *
- * A peer that sends a malformed packet, or whose queue cannot be kept in memory, is `broken`: the owner treats it
- * like one that has gone.
+ * A peer that sends a malformed packet, or whose queue cannot be kept in memory or outgrows `queue_max`, is `broken`: the owner
+ * treats it like one that has gone.
  *
  * What held a secret (ipc_item_secret) is wiped when it was sent, and when it was received and handed on.
  */
@@ -36,7 +36,7 @@ struct bus_peer {
     uint32_t open_nfds;
     struct bus_packet *first, *last; /* full packets that wait */
     size_t queued;                   /* bytes in them */
-    size_t queue_max;                /* the peer is broken when it lets more wait; 0: no bound */
+    size_t queue_max;                /* most bytes that bus_unsent() may say; 0: no bound */
     bool broken;
     bool secret; /* the packet being filled holds one */
 };
@@ -58,7 +58,10 @@ enum err bus_pair(int fds[2]) CHECKED;
 void bus_send(struct bus_peer *p, const struct ipc_item *it);
 /* The same for the common case. */
 void bus_put(struct bus_peer *p, enum ipc_type t, uint32_t id, uint32_t seq, struct str body);
-/* A body of a MEMFD type in two parts, for who would otherwise copy a large one to put something before it. */
+/*
+ * A body of a MEMFD type in two parts, any of which may be empty; both stay the caller's. For who would otherwise copy a large
+ * one to put something before it.
+ */
 void bus_put_joined(struct bus_peer *p, enum ipc_type t, uint32_t id, uint32_t seq, struct str head,
                     struct str tail);
 

@@ -17,7 +17,7 @@ bool memfd_seal(int fd)
     return fcntl(fd, F_ADD_SEALS, SEALS) == 0;
 }
 
-static bool write_all(int fd, struct str bytes)
+bool memfd_add(int fd, struct str bytes)
 {
     while (bytes.n != 0) {
         ssize_t n = write(fd, bytes.p, bytes.n);
@@ -33,7 +33,7 @@ static bool write_all(int fd, struct str bytes)
 int memfd_make_joined(const char *name, struct str head, struct str tail)
 {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd >= 0 && write_all(fd, head) && write_all(fd, tail) && memfd_seal(fd))
+    if (fd >= 0 && memfd_add(fd, head) && memfd_add(fd, tail) && memfd_seal(fd))
         return fd;
     log_write(LOG_FAILURES, "BUS", 0, NULL, "memfd: %s", strerror(errno));
     if (fd >= 0)

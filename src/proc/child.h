@@ -90,6 +90,7 @@ struct child {
     size_t gate_bytes, faillog_bytes;
     struct timer beat;
     size_t unused; /* bytes on the heap, when the last of them were given back to the system */
+    /* Peers that broke off without the master having told of their death (child_lost.c). */
     struct child_lost {
         uint32_t generation;
         uint32_t beats; /* that it is still waited for; 0: nobody is */

@@ -62,19 +62,6 @@ struct out {
     uint32_t n, sessions;
 };
 
-static enum err write_out(int fd, struct str bytes)
-{
-    while (bytes.n != 0) {
-        ssize_t n = write(fd, bytes.p, bytes.n);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return ERR_SYS;
-        bytes = str_sub(bytes, (size_t)n, bytes.n);
-    }
-    return ERR_OK;
-}
-
 /* The record stands in o->b. */
 static enum err add_record(struct out *o, struct snapfile_entry entry)
 {
@@ -82,7 +69,7 @@ static enum err add_record(struct out *o, struct snapfile_entry entry)
     entry.bytes = o->b.n;
     o->entries[o->n++] = entry;
     if (e == ERR_OK)
-        e = write_out(o->fd, buf_slice(&o->b));
+        e = memfd_add(o->fd, buf_slice(&o->b)) ? ERR_OK : ERR_SYS;
     if (o->b.p != NULL)
         explicit_bzero(o->b.p, o->b.n);
     buf_clear(&o->b);
@@ -200,7 +187,7 @@ static enum err write_head(struct out *o, uint32_t count, bool whole)
     if (e == ERR_OK && whole)
         e = pwrite(o->fd, o->b.p, size, 0) == (ssize_t)size ? ERR_OK : ERR_SYS;
     else if (e == ERR_OK)
-        e = write_out(o->fd, buf_slice(&o->b));
+        e = memfd_add(o->fd, buf_slice(&o->b)) ? ERR_OK : ERR_SYS;
     buf_clear(&o->b);
     return e;
 }

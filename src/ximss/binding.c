@@ -70,13 +70,20 @@ void reply_unref(struct reply **rp)
     free(r);
 }
 
-enum err binding_replies(struct binding *b)
+struct binding *binding_alloc(void)
 {
-    b->replies = calloc(1, sizeof *b->replies);
-    if (b->replies == NULL)
-        return ERR_NOMEM;
-    b->replies->of = b;
-    return ERR_OK;
+    struct binding *b = calloc(1, sizeof *b);
+    struct replies *replies = calloc(1, sizeof *replies);
+
+    if (b == NULL || replies == NULL) {
+        free(b);
+        free(replies);
+        return NULL;
+    }
+    b->replies = replies;
+    replies->of = b;
+    b->tail = &b->first;
+    return b;
 }
 
 /* Messages as HTTP has them: without the zero bytes. */
@@ -130,16 +137,10 @@ static void cookie_make(char to[BINDING_COOKIE + 1])
 enum err binding_new(struct session *s, const struct binding_host *host, const uint8_t addr[16],
                      bool ip_watch, bool cookie, struct binding **out)
 {
-    struct binding *b = calloc(1, sizeof *b);
+    struct binding *b = *out = binding_alloc();
 
-    *out = b;
     if (b == NULL)
         return ERR_NOMEM;
-    if (binding_replies(b) != ERR_OK) {
-        free(b);
-        *out = NULL;
-        return ERR_NOMEM;
-    }
     BUG_IF(s->url_id.n != URLID_LEN);
     b->s = s;
     b->host = host;
@@ -149,7 +150,6 @@ enum err binding_new(struct session *s, const struct binding_host *host, const u
     b->cookie_state = cookie ? COOKIE_OFFERED : COOKIE_NONE;
     if (cookie)
         cookie_make(b->cookie);
-    b->tail = &b->first;
     buf_init(&b->queue, s->x->limits.reply);
     s->binding = b;
     return ERR_OK;

@@ -141,8 +141,6 @@ void binding_forget(struct binding *b, const void *who);
 /* For the dispatcher: the next request of the batch that runs; NULL: none that may begin now. Its memory is the batch's. */
 const struct xelem *binding_next(struct binding *b);
 bool binding_has_next(const struct binding *b);
-/* What every binding has to have; of binding_new() and binding_get(). */
-enum err binding_replies(struct binding *b) CHECKED;
 /* Does the batch hold a password? */
 bool binding_is_secret(const struct binding *b);
 

@@ -23,6 +23,8 @@ struct batch {
     bool numbered, sync_async, secret;
 };
 
+/* An empty binding whose replies are counted; NULL: no memory. */
+struct binding *binding_alloc(void);
 /* Messages as HTTP has them: without the zero bytes. */
 void binding_add_messages(struct buf *b, struct str out);
 /* What the session has to say on its own account goes into `to`. */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "codec/ipcmsg.h"
-#include "ximss/binding.h"
+#include "ximss/binding_priv.h"
 #include "ximss/session.h"
 
 enum { IP_WATCH = 1, HAS_LAST = 2, LAST_LOST = 4 };
@@ -74,16 +74,10 @@ enum err binding_get(struct str from, struct session *s, const struct binding_ho
                      size_t reply, struct binding **out)
 {
     struct ipc_in in = {from, false};
-    struct binding *b = *out = calloc(1, sizeof *b);
+    struct binding *b = *out = binding_alloc();
     if (b == NULL)
         return ERR_NOMEM;
-    if (binding_replies(b) != ERR_OK) {
-        free(b);
-        *out = NULL;
-        return ERR_NOMEM;
-    }
     b->host = host;
-    b->tail = &b->first;
     buf_init(&b->queue, reply);
     get_who(&in, b);
     uint32_t kind = ipc_get_u32(&in);
